@@ -1,0 +1,1 @@
+"""What the modules of the extension share: CT volumes, reading, resampling, pictures, networks, batches."""

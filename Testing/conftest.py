@@ -1,0 +1,20 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def ct_data() -> Path:
+    """Folder of the real CT; skipped where CT_DATA_DIR is not set, an error where it is set and wrong."""
+    folder = os.environ.get("CT_DATA_DIR")
+    if not folder:
+        pytest.skip("CT_DATA_DIR is not set")
+    path = Path(folder)
+    missing = [name for name in ("vol", "dicom", "landmarks.csv", "scans.csv") if not (path / name).exists()]
+    assert not missing, f"CT_DATA_DIR lacks {missing}"
+    return path
