@@ -46,7 +46,9 @@ class CTVolume:
 
     def __post_init__(self) -> None:
         if self.array.ndim != 3 or 0 in self.array.shape:
-            raise CTError("bad_shape", f"A volume needs three non-empty axes, this one has the shape {self.array.shape}.")
+            raise CTError(
+                "bad_shape", f"A volume needs three non-empty axes, this one has the shape {self.array.shape}."
+            )
         if not (np.all(np.isfinite(self.spacing)) and min(self.spacing) > 0):
             raise CTError(
                 "bad_spacing",
@@ -55,8 +57,11 @@ class CTVolume:
             )
         axes = self.axes()
         if not np.all(np.isfinite(axes)) or not np.allclose(axes.T @ axes, np.eye(3), atol=1e-3):
-            raise CTError("bad_direction", "The directions of the axes are not perpendicular unit vectors.",
-                          "Correct the header, or load the original DICOM series.")
+            raise CTError(
+                "bad_direction",
+                "The directions of the axes are not perpendicular unit vectors.",
+                "Correct the header, or load the original DICOM series.",
+            )
 
     def axes(self) -> np.ndarray:
         """(3, 3) matrix whose columns are the LPS unit vectors of the axes i, j, k."""
@@ -95,8 +100,11 @@ class CTVolume:
         if order == (0, 1, 2) and signs == [1, 1, 1]:
             return self
         if order[2] != 2 and (self.positions is not None or self.slice_origins is not None):
-            raise CTError("uneven_reformat", "The slices are not axial and their spacing is uneven.",
-                          "Resample the scan to even spacing first.")
+            raise CTError(
+                "uneven_reformat",
+                "The slices are not axial and their spacing is uneven.",
+                "Resample the scan to even spacing first.",
+            )
         array = self.array.transpose([2 - axis for axis in order[::-1]])
         array = np.flip(array, axis=tuple(2 - lps for lps in range(3) if signs[lps] < 0))
         still_slices = order[2] == 2
