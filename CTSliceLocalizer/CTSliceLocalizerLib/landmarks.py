@@ -4,6 +4,9 @@ The location scale (0 at the top of the head, .5 at the head of the femur) is th
 slice localizer with Keras". It is far from uniform in mm, so inside the program a place is a body coordinate in mm:
 the distance below the top of the head in an average adult. The distances between landmarks behind it are means over
 the annotated scans that the model is trained on.
+
+The dome of the diaphragm moves with the breath by several centimetres, so it is no fixed point of the body coordinate:
+its place there is a mean, and the program finds it by its own evidence.
 """
 
 from __future__ import annotations
@@ -32,17 +35,17 @@ class Landmark:
 
 LANDMARKS = (
     Landmark("Top of head", "`", 0.0, 0.0),
-    Landmark("Center of orbit", "1", 0.05, 115.0),
+    Landmark("Center of orbit", "1", 0.05, 112.0),
     Landmark("C1", "2", 0.1, 175.0),
     Landmark("C7", "3", 0.15, 278.0),
-    Landmark("T1", "4", 0.16, 296.0),
-    Landmark("Aortic arch", "5", 0.2, 359.0),
-    Landmark("Bifurcation of trachea", "6", 0.225, 387.0),
-    Landmark("Right dome of diaphragm", "7", 0.275, 474.0),
-    Landmark("T12", "8", 0.325, 541.0),
-    Landmark("L1", "9", 0.35, 571.0),
-    Landmark("Tip of iliac crest", "0", 0.425, 685.0),
-    Landmark("Head of femur", "-", 0.5, 831.0),
+    Landmark("T1", "4", 0.16, 295.5),
+    Landmark("Aortic arch", "5", 0.2, 358.5),
+    Landmark("Bifurcation of trachea", "6", 0.225, 386.5),
+    Landmark("Right dome of diaphragm", "7", 0.275, 476.0),
+    Landmark("T12", "8", 0.325, 534.0),
+    Landmark("L1", "9", 0.35, 564.0),
+    Landmark("Tip of iliac crest", "0", 0.425, 678.0),
+    Landmark("Head of femur", "-", 0.5, 824.0),
 )
 
 NAMES = tuple(landmark.name for landmark in LANDMARKS)

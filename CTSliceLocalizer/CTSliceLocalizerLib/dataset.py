@@ -1,0 +1,176 @@
+"""Annotated scans as training sequences.
+
+Every scan is brought onto the networks' grid once and kept in memory (half a megabyte for 25 slices); a training
+example is a random stretch of it, changed by augmentation, with the truth for each slice.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from CTVolumeLib import dicom
+
+from . import augmentation, bodyscale, groundtruth, slicegrid
+from .groundtruth import Annotation
+from .landmarks import BODY_MM, NAMES
+
+log = logging.getLogger(__name__)
+
+LENGTHS = (12, 20, 32, 64)
+SLICES_A_BATCH = 256
+TARGET_SIGMA_MM = 9.0
+LANDMARK_SIGMA_MM = 4.0
+BREATH_MARGIN_MM = 45.0
+"""How much further than other landmarks the dome of the diaphragm may lie from its mean place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One annotated scan on the networks' grid.
+
+    Attributes:
+        name: id in the table.
+        patient: whose scan it is; whole patients go to one side of every split.
+        family: scans that come from one source and look alike.
+        grid: pictures with and without the surroundings.
+        annotations: by landmark name.
+        body_mm: (g,) true body coordinate.
+        sigma_mm: (g,) how well it is known.
+    """
+
+    name: str
+    patient: str
+    family: str
+    grid: slicegrid.SliceGrid
+    annotations: Mapping[str, Annotation]
+    body_mm: np.ndarray
+    sigma_mm: np.ndarray
+
+
+def read_split(path: Path) -> dict[str, list[str]]:
+    """Patients of each part: ``train``, ``validation``, ``held_out``."""
+    return json.loads(path.read_text(encoding="utf-8"))["patients"]
+
+
+def load(folder: Path, patients: Sequence[str]) -> list[Scan]:
+    """The annotated scans of the given patients.
+
+    Args:
+        folder: with ``scans.csv``, ``landmarks.csv`` and ``vol/<id>.nii.gz``.
+        patients: as in the column ``patient``.
+    """
+    annotations = groundtruth.read_landmarks(folder / "landmarks.csv")
+    scans = []
+    with (folder / "scans.csv").open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["patient"] in set(patients) and row["id"] in annotations]
+    for row in rows:
+        name = row["id"]
+        axial = dicom.read(folder / "vol" / f"{name}.nii.gz").as_axial()
+        grid = slicegrid.make(axial, keep_unmasked=True)
+        body, sigma = groundtruth.body_targets(grid.z_mm, annotations[name])
+        family = "head and neck" if name.startswith("hn") else "other"
+        scans.append(Scan(name, row["patient"], family, grid, annotations[name], body, sigma))
+    log.info("%d scans loaded", len(scans))
+    return scans
+
+
+class Sequences(keras.utils.PyDataset):
+    """Batches of random stretches; batch ``index`` of an epoch is always the same for the same seed."""
+
+    def __init__(self, scans: Sequence[Scan], *, batches: int, seed: int,
+                 strength: augmentation.Strength | None) -> None:
+        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=6)
+        self.scans = list(scans)
+        self.batches = batches
+        self.seed = seed
+        self.strength = strength
+        self.epoch = 0
+        self.share = _shares(self.scans)
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, dict, dict]:
+        """One batch: HU (n, t, 96, 96), targets and weights by output name."""
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        length = int(rng.choice(LENGTHS))
+        examples = []
+        while len(examples) < SLICES_A_BATCH // length:
+            scan = self.scans[rng.choice(len(self.scans), p=self.share)]
+            example = make_example(scan, length, rng, self.strength)
+            if example is None:
+                continue
+            examples.append(example)
+        hu, soft, weight, landmarks, orientation = (np.stack(part) for part in zip(*examples))
+        targets = {"raw": soft, "body": soft, "landmarks": landmarks, "orientation": orientation}
+        weights = {"raw": weight, "body": weight, "orientation": weight}
+        return hu, targets, weights | {"landmarks": np.ones(len(hu), dtype=np.float32)}
+
+
+def make_example(scan: Scan, length: int, rng: np.random.Generator,
+                 strength: augmentation.Strength | None) -> tuple | None:
+    """A random stretch of a scan with its truth, or None where the scan is too short for it."""
+    scale = augmentation.draw_scale(rng, strength) if strength else 1.0
+    extent = (length - 1) / scale
+    if extent > len(scan.grid.hu) - 1:
+        return None
+    position = rng.uniform(0, len(scan.grid.hu) - 1 - extent) + np.arange(length) / scale
+    unmasked = strength is not None and rng.random() < strength.p_unmasked
+    pictures = _between(scan.grid.unmasked if unmasked else scan.grid.hu, position)
+    flips = np.zeros(2, dtype=np.float32)
+    if strength:
+        pictures, flips = augmentation.slices(pictures, scale, rng, strength)
+    cells = np.arange(len(scan.body_mm))
+    body, known = np.interp(position, cells, scan.body_mm), np.interp(position, cells, scan.sigma_mm)
+    area = np.interp(position, cells, scan.grid.body_cm2)
+    weight = (1.0 / (1.0 + (known / 20.0) ** 2)) * (area > slicegrid.MIN_BODY_CM2)
+    soft = bodyscale.soft_bins(body, np.hypot(TARGET_SIGMA_MM, known))
+    landmarks = _landmark_targets(scan, np.interp(position, cells, scan.grid.z_mm), body)
+    orientation = np.repeat(flips[None], length, axis=0)
+    return pictures.astype(np.float32), soft, weight.astype(np.float32), landmarks, orientation
+
+
+def _between(pictures: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """(t, 96, 96) pictures at fractional indices, linear between neighbours."""
+    low = np.minimum(position.astype(int), len(pictures) - 2)
+    part = (position - low).astype(np.float32)[:, None, None]
+    return pictures[low] * (1 - part) + pictures[low + 1] * part
+
+
+def _landmark_targets(scan: Scan, z_mm: np.ndarray, body_mm: np.ndarray) -> np.ndarray:
+    """(t + 1, 12) where each landmark is, the last row for "not in this stretch"; a column of zeros is unknown."""
+    targets = np.zeros((len(z_mm) + 1, len(NAMES)), dtype=np.float32)
+    annotated = BODY_MM[[NAMES.index(name) for name in scan.annotations]]
+    for column, name in enumerate(NAMES):
+        if name in scan.annotations:
+            z = scan.annotations[name].z_mm
+            if z_mm[0] <= z <= z_mm[-1]:
+                density = np.exp(-0.5 * ((z_mm - z) / LANDMARK_SIGMA_MM) ** 2)
+                targets[:-1, column] = density / density.sum()
+            elif z < z_mm[0] - 12 or z > z_mm[-1] + 12:
+                targets[-1, column] = 1
+            continue
+        margin = 30.0 + 0.25 * np.abs(annotated - BODY_MM[column]).min()
+        margin += BREATH_MARGIN_MM if name in groundtruth.MOVES_WITH_BREATH else 0.0
+        if not body_mm.min() - margin < BODY_MM[column] < body_mm.max() + margin:
+            targets[-1, column] = 1
+    return targets
+
+
+def _shares(scans: Sequence[Scan]) -> np.ndarray:
+    """(n,) how often each scan is drawn: rare regions of the body and rare sources more often."""
+    regions = np.array([[np.any(np.abs(scan.body_mm - centre) < 40) for centre in BODY_MM] for scan in scans])
+    rarity = (regions / np.maximum(regions.sum(axis=0), 1)).max(axis=1)
+    other = np.array([scan.family == "other" for scan in scans])
+    share = np.sqrt(rarity) * np.sqrt([len(scan.grid.hu) for scan in scans])
+    for kind, part in ((other, 0.65), (~other, 0.35)):
+        if kind.any() and not kind.all():
+            share[kind] *= part / share[kind].sum()
+    return share / share.sum()

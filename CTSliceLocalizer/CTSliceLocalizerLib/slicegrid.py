@@ -1,0 +1,133 @@
+"""What the networks see of a scan: the body alone, on cells of 4 mm, whatever the scan's own grid is.
+
+Training and prediction both come through here, so spacing, orientation, field of view, table and clothes are dealt
+with once: a scan becomes a stack of 96 x 96 pictures 4 mm apart, centred on the body, with air around it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from CTVolumeLib.errors import CTError
+from CTVolumeLib.volume import CTVolume
+from scipy import ndimage
+
+CELL_MM = 4.0
+SIZE = 96
+AIR_HU = -1024
+BODY_HU = -300
+MIN_BODY_CM2 = 15.0
+
+
+@dataclass(frozen=True, eq=False)
+class SliceGrid:
+    """A scan on the networks' grid.
+
+    Attributes:
+        hu: (g, 96, 96) int16 HU, rows to the back, columns to the left, outside the body -1024.
+        z_mm: (g,) LPS z of each picture, growing by 4 mm.
+        body_cm2: (g,) area of the body in each picture.
+        unmasked: (g, 96, 96) like ``hu`` but with everything around the body, or None where it was not asked for.
+    """
+
+    hu: np.ndarray
+    z_mm: np.ndarray
+    body_cm2: np.ndarray
+    unmasked: np.ndarray | None = None
+
+
+def make(axial: CTVolume, *, keep_unmasked: bool = False) -> SliceGrid:
+    """Bring a scan onto the networks' grid.
+
+    Args:
+        axial: a volume in axial order, as ``as_axial()`` gives it.
+        keep_unmasked: also return the pictures before the surroundings are removed (for training).
+
+    Raises:
+        CTError: nothing in the scan is as dense and as large as a body.
+    """
+    z_slices = axial.superior()
+    if np.any(np.diff(z_slices) <= 0):
+        raise CTError("slice_order", "The slices do not lie one above the other.", "Load the original DICOM series.")
+    cells = _downsample(axial, z_slices)
+    body = _body(cells)
+    area = body.sum(axis=(1, 2)) * (CELL_MM / 10) ** 2
+    if area.max() < MIN_BODY_CM2:
+        raise CTError("no_body", "The scan shows no body: nothing in it is dense and large enough.",
+                      "Check that the values are Hounsfield units and that this is a CT of a patient.")
+    rows, columns = _centre(body)
+    hu = _cut(np.where(body, cells, AIR_HU), rows, columns)
+    z_mm = z_slices[0] + CELL_MM * np.arange(len(cells))
+    return SliceGrid(hu, z_mm, area, _cut(cells, rows, columns) if keep_unmasked else None)
+
+
+def _downsample(axial: CTVolume, z: np.ndarray) -> np.ndarray:
+    """(g, rows, columns) int16 on 4 mm cells, by tent filters along z and in the plane."""
+    count = int((z[-1] - z[0]) // CELL_MM) + 1
+    centres = z[0] + CELL_MM * np.arange(count)
+    # Pixels finer than 2 mm are thinned out first: the tent filters still average several of them.
+    thin = [max(1, int(2.0 // spacing)) for spacing in axial.spacing[:2]]
+    columns = _tent(axial.array.shape[2], axial.spacing[0], thin[0])
+    rows = _tent(axial.array.shape[1], axial.spacing[1], thin[1])
+    cells = np.empty((count, len(rows), len(columns)), dtype=np.int16)
+    gaps = np.diff(z, prepend=z[0], append=z[-1])
+    for cell, centre in enumerate(centres):
+        above = int(np.searchsorted(z, centre))
+        half = max(CELL_MM, gaps[above], 1e-3)
+        first, last = np.searchsorted(z, [centre - half, centre + half])
+        weights = np.clip(1 - np.abs(z[first:last] - centre) / half, 1e-6, None)
+        slab = axial.array[first:last, :: thin[1], :: thin[0]]
+        mean = np.tensordot((weights / weights.sum()).astype(np.float32), slab.astype(np.float32), axes=1)
+        np.clip(mean, AIR_HU, 3071, out=mean)
+        cells[cell] = np.rint(rows @ mean @ columns.T)
+    return cells
+
+
+def _tent(size: int, spacing: float, thin: int) -> np.ndarray:
+    """(cells, pixels) weights that bring a line of pixels onto 4 mm cells over the same extent."""
+    pixels = (np.arange(0, size, thin) + 0.5) * spacing
+    cells = (np.arange(max(1, round(size * spacing / CELL_MM))) + 0.5) * CELL_MM
+    half = max(CELL_MM, spacing * thin)
+    weights = np.clip(1 - np.abs(cells[:, None] - pixels) / half, 0, None)
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def _body(cells: np.ndarray) -> np.ndarray:
+    """The largest connected thing denser than fat, without thin plates that touch it, holes in each slice filled."""
+    dense = cells > BODY_HU
+    plane = ndimage.generate_binary_structure(3, 1)
+    plane[[0, 2]] = False
+    core = ndimage.binary_erosion(dense, plane)
+    labels, found = ndimage.label(core, ndimage.generate_binary_structure(3, 1))
+    if found == 0:
+        return np.zeros_like(dense)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    body = ndimage.binary_dilation(labels == sizes.argmax(), plane, iterations=2) & dense
+    outside, count = ndimage.label(~body, plane)
+    touching = np.zeros(count + 1, dtype=bool)
+    for edge in (outside[:, 0], outside[:, -1], outside[:, :, 0], outside[:, :, -1]):
+        touching[edge.ravel()] = True
+    touching[0] = False
+    return ~touching[outside]
+
+
+def _centre(body: np.ndarray) -> tuple[int, int]:
+    """Row and column about which the body lies, the same for all slices."""
+    profile_rows = body.sum(axis=(0, 2))
+    profile_columns = body.sum(axis=(0, 1))
+    return tuple(int(np.average(np.arange(len(p)), weights=p)) for p in (profile_rows, profile_columns))
+
+
+def _cut(cells: np.ndarray, row: int, column: int) -> np.ndarray:
+    """(g, 96, 96) about a row and a column, filled with air where the scan ends."""
+    result = np.full((len(cells), SIZE, SIZE), AIR_HU, dtype=np.int16)
+    source, target = [], []
+    for centre, size in ((row, cells.shape[1]), (column, cells.shape[2])):
+        start = centre - SIZE // 2
+        low, high = max(0, start), min(size, start + SIZE)
+        source.append(slice(low, high))
+        target.append(slice(low - start, high - start))
+    result[:, target[0], target[1]] = cells[:, source[0], source[1]]
+    return result

@@ -1,0 +1,151 @@
+"""Training the shipped model: ``python -m CTSliceLocalizerLib.training --data DIR`` makes it from nothing.
+
+One epoch is a fixed number of random stretches. Training stops when the validation patients no longer improve, keeps
+the best weights, and goes on where it was after a kill (the work folder holds a backup of every epoch).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from . import augmentation, dataset, export, networks
+from .bodyscale import BIN_CENTRES
+from .landmarks import NAMES
+
+log = logging.getLogger(__name__)
+
+MODELS = Path(__file__).parent.parent / "Resources" / "Models"
+MODEL_NAME = "ct-slice-localizer"
+SPLIT = MODELS / "patients.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what comes out, besides the data."""
+
+    seed: int = 8
+    epochs: int = 45
+    batches: int = 60
+    validation_batches: int = 24
+    patience: int = 12
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+
+
+def train(scans: list[dataset.Scan], validation: list[dataset.Scan], work: Path,
+          settings: Settings) -> tuple[keras.Model, keras.Model, dict]:
+    """Train both parts of the network.
+
+    Args:
+        scans: what to learn from.
+        validation: patients on which training decides when to stop.
+        work: folder for backup, log and best weights; a run that was killed goes on from it.
+        settings: seed and lengths.
+
+    Returns:
+        The encoder, the context network and a record of the run.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(settings.seed)
+    encoder, context = networks.encoder(), networks.context()
+    model = networks.joined(encoder, context)
+    rate = keras.optimizers.schedules.CosineDecay(
+        settings.learning_rate * 0.1, settings.epochs * settings.batches, alpha=0.01,
+        warmup_target=settings.learning_rate, warmup_steps=settings.batches,
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=1.0),
+        loss={
+            "raw": keras.losses.CategoricalCrossentropy(from_logits=True),
+            "body": keras.losses.CategoricalCrossentropy(from_logits=True),
+            "landmarks": landmark_loss,
+            "orientation": keras.losses.BinaryCrossentropy(from_logits=True),
+        },
+        loss_weights={"raw": 0.5, "body": 1.0, "landmarks": 1.0, "orientation": 0.3},
+    )
+    learn = dataset.Sequences(scans, batches=settings.batches, seed=settings.seed, strength=augmentation.Strength())
+    check = dataset.Sequences(validation, batches=settings.validation_batches, seed=settings.seed + 1, strength=None)
+    started = time.time()
+    best = work / "best.weights.h5"
+    history = model.fit(
+        learn,
+        validation_data=check,
+        epochs=settings.epochs,
+        verbose=2,
+        callbacks=[
+            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(learn, "epoch", epoch)),
+            keras.callbacks.BackupAndRestore(work / "backup", delete_checkpoint=False),
+            keras.callbacks.ModelCheckpoint(best, monitor="val_loss", save_best_only=True, save_weights_only=True),
+            keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience),
+            keras.callbacks.CSVLogger(work / "log.csv", append=True),
+        ],
+    )
+    model.load_weights(best)
+    record = {
+        "epochs": len(history.epoch),
+        "minutes": round((time.time() - started) / 60, 1),
+        "settings": asdict(settings),
+        "versions": {"python": platform.python_version(), "keras": keras.__version__, "tensorflow": tf.__version__,
+                     "numpy": np.__version__},
+    }
+    return encoder, context, record
+
+
+def landmark_loss(truth: object, logits: object) -> object:
+    """Cross-entropy over "in slice 1..t, or not in this stretch" for each landmark; unknown landmarks cost nothing.
+
+    Args:
+        truth: (n, t + 1, 12), see ``dataset``.
+        logits: (n, t, 12); the logit of "not in this stretch" is 0.
+    """
+    nowhere = ops.zeros_like(logits[:, :1])
+    log_probability = ops.log_softmax(ops.concatenate([logits, nowhere], axis=1), axis=1)
+    return -ops.mean(ops.sum(ops.cast(truth, logits.dtype) * log_probability, axis=1), axis=-1)
+
+
+def card(split: dict, scans: list[dataset.Scan], record: dict) -> dict:
+    """What the model was made from and what goes in and out, for its card."""
+    return {
+        "name": MODEL_NAME,
+        "purpose": "Where in the body each slice of a CT lies. Research use only, not a medical device.",
+        "input": "96 x 96 pictures, 4 mm cells, HU / 1000, body only, centred on it; slices 4 mm apart, feet to head",
+        "outputs": {"bins_mm": BIN_CENTRES.tolist(), "landmarks": list(NAMES)},
+        "trained_on": {"scans": len(scans), "patients": len({scan.patient for scan in scans}),
+                       "families": {family: sum(scan.family == family for scan in scans)
+                                    for family in sorted({scan.family for scan in scans})}},
+        "held_out_patients": split["held_out"],
+        "training": record,
+    }
+
+
+@click.command()
+@click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
+              help="Folder with scans.csv, landmarks.csv and vol/.")
+@click.option("--work", type=click.Path(path_type=Path), default=Path("work/training"), show_default=True,
+              help="Backup and log; a killed run goes on from here.")
+@click.option("--out", type=click.Path(path_type=Path), default=MODELS, show_default=False, help="Where the model goes.")
+@click.option("--epochs", type=click.IntRange(1), default=Settings.epochs, show_default=True)
+@click.option("--seed", type=int, default=Settings.seed, show_default=True)
+def main(data: Path, work: Path, out: Path, epochs: int, seed: int) -> None:
+    """Make the shipped model again from annotated scans."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    split = dataset.read_split(SPLIT)
+    scans, validation = dataset.load(data, split["train"]), dataset.load(data, split["validation"])
+    encoder, context, record = train(scans, validation, work, Settings(seed=seed, epochs=epochs))
+    export.export({"encoder": encoder, "context": context}, out / MODEL_NAME, card(split, scans, record))
+    (work / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
