@@ -52,6 +52,10 @@ def work_that_raises(item: batch.Item, folder: Path) -> dict:
     raise KeyError("DOE^JANE 19700101")
 
 
+def work_that_tells_its_threads(_item: batch.Item, _folder: Path) -> dict:
+    return {"threads": int(os.environ["OMP_NUM_THREADS"])}
+
+
 def calls(folder: Path) -> dict[str, int]:
     """How often the work was called for each item."""
     names = [path.name.rsplit("-", 1)[0] for path in (folder / "trace").iterdir()]

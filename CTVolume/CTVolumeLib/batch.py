@@ -32,7 +32,7 @@ from .errors import CTError
 from .files import write_atomic
 from .locks import LockTakenError, locked
 from .names import is_safe_name
-from .workers import on_cluster, on_processes
+from .workers import cores, on_cluster, on_processes
 
 logger = logging.getLogger(__name__)
 
@@ -216,7 +216,7 @@ def _outcomes(tasks: list[_Task], make: _Make, jobs: int, scheduler: str | None)
     if scheduler:
         results = on_cluster(make, tasks, scheduler)
     else:
-        jobs = min(jobs if jobs > 0 else os.cpu_count() or 1, len(tasks))
+        jobs = min(jobs if jobs > 0 else cores(), len(tasks))
         results = on_processes(make, tasks, jobs) if jobs > 1 else ((task, make(task)) for task in tasks)
     for (item, _), result in results:
         if isinstance(result, CTError):

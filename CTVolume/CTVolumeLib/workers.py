@@ -28,6 +28,15 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+def cores() -> int:
+    """Number of cores that this process may use."""
+    try:
+        from joblib import cpu_count  # goes by the limits of containers and clusters, too
+    except ImportError:
+        return os.cpu_count() or 1
+    return cpu_count()
+
+
 def on_processes(
     call: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
 ) -> Iterator[tuple[Task, Result | CTError]]:
@@ -53,8 +62,7 @@ def on_processes(
         from joblib.externals.loky.process_executor import BrokenProcessPool
     except ImportError as error:
         raise CTError("missing_package", "Several jobs need the Python package joblib.", "Use one job.") from error
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    limits = dict.fromkeys(_THREAD_VARIABLES, threads)
+    limits = dict.fromkeys(_THREAD_VARIABLES, str(max(1, cores() // jobs)))
     waiting, suspects = list(reversed(tasks)), []
     while waiting or suspects:
         alone = bool(suspects)
@@ -105,7 +113,6 @@ def on_cluster(
     """
     try:
         from distributed import Client
-        from distributed.scheduler import KilledWorker
     except ImportError as error:
         hint = "Install it with: pip install 'dask[distributed]', or use --jobs instead."
         raise CTError("missing_package", "A cluster needs the Python package dask[distributed].", hint) from error
@@ -115,42 +122,62 @@ def on_cluster(
         hint = "Check the address and that the scheduler is running, or use --jobs instead."
         raise CTError("no_cluster", f"The Dask scheduler at {scheduler} can't be reached.", hint) from error
     with client:
-        # Keys of our own: what the cluster remembers from an earlier run must not count as done.
-        run = uuid.uuid4().hex[:8]
-        left = {client.submit(call, task, key=f"ct-{run}-{n}", pure=False): task for n, task in enumerate(tasks)}
-        try:
-            alive = checked = time.monotonic()
-            while left:
-                # Not by as_completed: a result that died with its worker goes back to work and is completed twice.
-                futures = [future for future in left if future.status in ("finished", "error", "cancelled")]
-                for future in futures:
-                    yield left.pop(future), _cluster_result(future, KilledWorker)
-                now = time.monotonic()
-                if futures:
-                    alive = now
-                    continue
-                if now - checked > 1:
-                    checked = now
-                    alive = now if client.ncores() else alive
-                if now - alive > _WAIT_FOR_WORKERS_S:
-                    hint = "Start workers (dask worker ADDRESS), then start again: what is finished is kept."
-                    raise CTError("no_workers", f"The cluster at {scheduler} has no workers.", hint)
-                time.sleep(0.05)
-        finally:
-            client.cancel(list(left))
+        suspects = []
+        for task, result in _cluster_results(client, call, tasks):
+            if isinstance(result, _KilledError):
+                suspects.append(task)
+            else:
+                yield task, result
+        for suspect in suspects:  # what shared a worker with the one to blame is as suspect, so now each by itself
+            for task, result in _cluster_results(client, call, [suspect]):
+                yield task, _died() if isinstance(result, _KilledError) else result
 
 
-def _cluster_result(future: Any, killed_worker: type[Exception]) -> Any:
-    """What a Dask future that is no longer running holds."""
-    if future.status == "finished":
-        with suppress(CancelledError, OSError):
-            return future.result()
-    if future.status != "error":
+class _KilledError(Exception):
+    """A task whose workers died time and again."""
+
+
+def _cluster_results(client: Any, call: Callable, tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Each task with its result, a ``CTError`` where the cluster failed, or ``_KilledError``."""
+    # Keys of our own: what the cluster remembers from an earlier run must not count as done.
+    run = uuid.uuid4().hex[:8]
+    left = {client.submit(call, task, key=f"ct-{run}-{n}", pure=False): task for n, task in enumerate(tasks)}
+    alive = checked = time.monotonic()
+    try:
+        while left:
+            # Not by as_completed: a result that is lost with its worker goes back to work and is completed twice.
+            settled = [(future, future.status) for future in left]
+            settled = [(future, status) for future, status in settled if status not in ("pending", "lost")]
+            for future, status in settled:
+                yield left.pop(future), _settled_result(future, status)
+            now = time.monotonic()
+            if settled:
+                alive = now
+                continue
+            if now - checked > 1:
+                checked = now
+                alive = now if client.ncores() else alive
+            if now - alive > _WAIT_FOR_WORKERS_S:
+                hint = "Start workers (dask worker ADDRESS), then start again: what is finished is kept."
+                raise CTError("no_workers", "The Dask cluster has no workers.", hint)
+            time.sleep(0.02)
+    finally:
+        client.cancel(list(left))
+
+
+def _settled_result(future: Any, status: str) -> Any:
+    """What a Dask future holds that is finished, failed or cancelled."""
+    from distributed.scheduler import KilledWorker
+
+    if status == "finished":
+        with suppress(CancelledError, OSError):  # also TimeoutError
+            return future.result(timeout=_WAIT_FOR_WORKERS_S)
+    if status != "error":
         hint = "Start again: what is finished is kept."
         return CTError("cluster_lost", "The connection to the cluster was lost before it was made.", hint)
     error = future.exception()
-    if isinstance(error, killed_worker):
-        return _died()
+    if isinstance(error, KilledWorker):
+        return _KilledError()
     logger.debug("A worker of the cluster failed outside the work", exc_info=error)
     hint = "Install the same version of this program on all workers."
     return CTError("worker_failed", f"A worker of the cluster could not start on it ({type(error).__name__}).", hint)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import support_batch as support
-from CTVolumeLib import batch
+from CTVolumeLib import batch, workers
 from CTVolumeLib.errors import CTError
 
 TESTING = Path(support.__file__).parent
@@ -144,6 +144,12 @@ class TestRun:
     def test_refuses_names_that_differ_only_in_case(self, tmp_path):
         with pytest.raises(ValueError, match="same name"):
             batch.run([batch.Item("A", tmp_path), batch.Item("a", tmp_path)], support.work, tmp_path / "out")
+
+    def test_processes_share_the_cores(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(workers, "cores", lambda: 6)
+        items = support.make_items(tmp_path, 2)
+        outcomes = batch.run(items, support.work_that_tells_its_threads, tmp_path / "out", jobs=2)
+        assert [outcome.facts for outcome in outcomes] == [{"threads": 3}] * 2
 
     def test_nothing_to_do(self, tmp_path):
         assert batch.run([], support.work, tmp_path / "out") == []

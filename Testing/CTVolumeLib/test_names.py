@@ -1,0 +1,74 @@
+"""Names of result folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from CTVolumeLib.names import is_safe_name, unique_names
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/d/a.nii.gz", "a"),
+        ("/d/A.NII.GZ", "A"),
+        ("/d/a.nii", "a"),
+        ("/d/study.zip", "study"),
+        ("/d/scan.1.5mm.nrrd", "scan.1.5mm"),
+        ("/d/scan 1.5mm", "scan 1.5mm"),
+        ("/d/.nii.gz", "scan"),
+        ("/d/.hidden", "hidden"),
+        ("/d/con.nii", "con_"),
+        ("/d/Aux.v2.nii", "Aux.v2_"),
+        ("/d/summary.csv", "summary.csv_"),
+        ("/d/what?.mha", "what_"),
+        ("/d/Mu\u0308ller.mha", "M\u00fcller"),
+        ("/d/bad\udcff.mha", "bad_"),
+        ("/", "scan"),
+    ],
+)
+def test_name_of_one_path(path, name):
+    assert unique_names([path]) == [name]
+
+
+def test_a_folder_keeps_its_whole_name(tmp_path):
+    (tmp_path / "backup.zip").mkdir()
+    assert unique_names([tmp_path / "backup.zip"]) == ["backup.zip"]
+
+
+def test_the_present_folder_has_a_name(tmp_path, monkeypatch):
+    (tmp_path / "series 3").mkdir()
+    monkeypatch.chdir(tmp_path / "series 3")
+    assert unique_names(["."]) == ["series 3"]
+
+
+def test_names_that_are_shared_get_their_folder_in_front():
+    assert unique_names(["/p1/ct.nii", "/p2/CT.nii.gz", "/p3/other.nii"]) == ["p1-ct", "p2-CT", "other"]
+
+
+def test_names_that_are_still_shared_get_a_number():
+    assert unique_names(["/a/p/ct.nii", "/b/p/ct.nii", "/b/p/ct.mha"]) == ["p-ct", "p-ct-2", "p-ct-3"]
+
+
+def test_a_number_takes_no_name_of_another():
+    names = unique_names(["/a/p/ct.nii", "/b/p/ct.nii", "/b/p-ct-2.nii"])
+    assert len(set(names)) == 3
+
+
+def test_long_names_fit_on_every_disk():
+    paths = [f"/d/{'界' * 200}{number}.nii" for number in range(3)]
+    names = unique_names(paths)
+    assert len(set(names)) == 3
+    assert max(len(name.encode()) for name in names) <= 130
+
+
+@given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=8))
+@settings(deadline=None, max_examples=200)
+def test_any_names_become_safe_and_unique(texts):
+    names = unique_names([Path("/d") / text.replace("\0", "") for text in texts])
+    assert len(names) == len(texts)
+    assert all(is_safe_name(name) for name in names)
+    assert len({name.casefold() for name in names}) == len(names)
