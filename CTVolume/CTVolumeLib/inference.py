@@ -1,0 +1,401 @@
+"""Runs the networks that the project ships: in numpy with nothing to install, or faster in LiteRT where it is present.
+
+A model is three files that lie side by side and share their name:
+
+* ``<name>.npz``: weights and graph. One array ``graph`` (uint8: UTF-8 JSON), all others float32 weights. It may hold
+  several parts, such as ``encoder`` (each slice by itself) and ``context`` (1-D, over the slices of a scan).
+* ``<name>.tflite``: the encoder again for LiteRT, with a fixed number of slices at a time. May be missing.
+* ``<name>.json``: the card. ``schema`` "ct-model/1", ``name``, ``sha256`` (of ``npz`` and ``tflite``), ``litert``
+  (``part`` and ``outputs``), and for people: input, scale, outputs, trained_on, accuracy, versions, seed.
+
+Reading executes nothing that a file says: no pickle, and only operations known here. A file that is damaged, foreign
+or does not belong to its card is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import CTError
+
+CARD_SCHEMA = "ct-model/1"
+GRAPH_SCHEMA = "ct-graph/1"
+
+Progress = Callable[[int, int, str], bool]
+
+_LOG = logging.getLogger(__name__)
+_HINT = "Reinstall the extension, or choose another model file together with its card."
+_LARGEST_FILE = 512 * 2**20
+_WORKING_MEMORY = 24 * 2**20
+"""Bytes for one chunk: about what stays in the processor's cache; twice as much is slower, not faster."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network with its card.
+
+    Attributes:
+        parts: by name, what can be run; each has ``predict``.
+        card: the card as read.
+        name: the name on the card.
+        sha256: of the ``.npz`` file.
+        engine: "numpy" or "litert", what runs the encoder.
+    """
+
+    parts: Mapping[str, Part]
+    card: Mapping[str, Any]
+    name: str
+    sha256: str
+    engine: str
+
+    @classmethod
+    def load(cls, path: Path | str, engine: str = "auto") -> Model:
+        """Read a model and check that it is whole.
+
+        Args:
+            path: the ``.npz`` file, with or without the ending; card and ``.tflite`` lie beside it.
+            engine: "numpy", "litert", or "auto" for LiteRT where it can be had, else numpy.
+
+        Raises:
+            CTError: ``no_model``, ``bad_model`` (damaged, foreign, not the card's), ``no_litert``, ``bad_engine``.
+        """
+        if engine not in ("auto", "numpy", "litert"):
+            raise CTError("bad_engine", f"There is no engine called {engine}.", "Choose auto, numpy or litert.")
+        path = Path(path)
+        if path.suffix != ".npz":
+            path = path.with_name(path.name + ".npz")
+        data = _read(path, "no_model")
+        card = _read_card(path.with_suffix(".json"), path.name)
+        sha256 = hashlib.sha256(data).hexdigest()
+        if card["sha256"].get("npz") != sha256:
+            raise _bad(path, "it is damaged, or the card beside it belongs to another model")
+        parts = _read_parts(path, data)
+        used = "numpy"
+        if engine != "numpy":
+            try:
+                parts = _with_litert(parts, card, path.with_suffix(".tflite"))
+                used = "litert"
+            except CTError as error:
+                if engine == "litert":
+                    raise
+                _LOG.info("LiteRT is not used: %s", error.message)
+        return cls(parts, card, card["name"], sha256, used)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One network of a model, run in numpy.
+
+    Attributes:
+        inputs: name and shape of each input, without the first axis; None is any size.
+        outputs: name of each output and the value in the graph that it is.
+    """
+
+    name: str
+    inputs: tuple[tuple[str, tuple[int | None, ...]], ...]
+    outputs: tuple[tuple[str, str], ...]
+    nodes: tuple[_Node, ...]
+    last_use: Mapping[str, int] = field(repr=False)
+
+    def predict(self, x: np.ndarray | Sequence[np.ndarray], progress: Progress | None = None):
+        """Run the network on n samples, in chunks that fit the processor's cache.
+
+        Args:
+            x: (n, h, w, c) or (n, t, c), any real type; a sequence of such arrays for a network with several inputs.
+            progress: called after each chunk with samples done, all samples, and a text; False cancels.
+
+        Returns:
+            float32 (n, ...), or a dict of them by name for a network with several outputs.
+
+        Raises:
+            CTError: ``bad_shape`` where x does not fit, ``cancelled``.
+        """
+        arrays = _check_inputs(self, x)
+        return _in_chunks(self, arrays, self._chunk(arrays), self._run, progress)
+
+    def macs(self, *shape: int) -> int:
+        """Multiplications of one sample in convolutions and dense layers.
+
+        Args:
+            shape: of one sample of the (first) input; where omitted the network's own.
+        """
+        counted = 0
+
+        def count(node: _Node, result: np.ndarray) -> None:
+            nonlocal counted
+            if node.op in ("conv", "dense"):
+                counted += result[..., 0].size * node.weights[0].size
+            elif node.op == "depthwise":
+                counted += result[0, ..., 0].size * node.weights[0].size
+
+        arrays = [np.zeros((1, *example), np.float32) for example in _examples(self)]
+        if shape:
+            arrays[0] = np.zeros((1, *shape), np.float32)
+        self._run(arrays, count)
+        return counted
+
+    def _run(self, arrays: list[np.ndarray], watch: Callable | None = None) -> dict[str, np.ndarray]:
+        from .inference_ops import run
+
+        values = {name: array for (name, _), array in zip(self.inputs, arrays)}
+        for index, node in enumerate(self.nodes):
+            result = run(node.op, [values[name] for name in node.inputs], node.weights, node.attributes)
+            values[node.name] = result
+            if watch:
+                watch(node, result)
+            for name in {*node.inputs, node.name}:
+                if self.last_use.get(name, -1) <= index:
+                    del values[name]
+        return {name: np.asarray(values[value], np.float32) for name, value in self.outputs}
+
+    def _chunk(self, arrays: list[np.ndarray]) -> int:
+        """How many samples at a time: the two largest neighbouring values should fit the working memory."""
+        largest = sum(array[:1].nbytes for array in arrays)
+        previous = largest
+
+        def measure(node: _Node, result: np.ndarray) -> None:
+            nonlocal largest, previous
+            gathered = node.weights[0].shape[1] if node.op == "conv" else 1
+            largest = max(largest, previous * gathered + 2 * result.nbytes)
+            previous = result.nbytes
+
+        if arrays[0].shape[0] <= 1:
+            return 1
+        self._run([np.zeros((1, *array.shape[1:]), np.float32) for array in arrays], measure)
+        return max(1, min(64, _WORKING_MEMORY // max(1, 4 * largest)))
+
+
+@dataclass(frozen=True)
+class _Node:
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    weights: tuple[np.ndarray, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _LiteRTPart:
+    """One network of a model, run by LiteRT with a fixed number of samples at a time."""
+
+    name: str
+    inputs: tuple[tuple[str, tuple[int | None, ...]], ...]
+    outputs: tuple[tuple[str, str], ...]
+    interpreter: Any
+    content: bytes = field(repr=False)  # LiteRT reads the weights from here and does not hold on to them
+    runner: Any
+    input_name: str
+    batch: int
+    plain: Part
+
+    def predict(self, x: np.ndarray | Sequence[np.ndarray], progress: Progress | None = None):
+        """As ``Part.predict``."""
+        return _in_chunks(self, _check_inputs(self, x), self.batch, self._run, progress)
+
+    def macs(self, *shape: int) -> int:
+        """As ``Part.macs``."""
+        return self.plain.macs(*shape)
+
+    def _run(self, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
+        (array,) = arrays
+        count = array.shape[0]
+        if count < self.batch:
+            array = np.concatenate([array, np.zeros((self.batch - count, *array.shape[1:]), np.float32)])
+        results = self.runner(**{self.input_name: np.ascontiguousarray(array)})
+        return {name: results[name][:count] for name, _ in self.outputs}
+
+
+def _check_inputs(part: Part | _LiteRTPart, x: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+    arrays = [np.asarray(array) for array in ([x] if isinstance(x, np.ndarray) else x)]
+    shapes = [shape for _, shape in part.inputs]
+    fits = len(arrays) == len(shapes) and all(
+        array.ndim == len(shape) + 1
+        and array.shape[0] == arrays[0].shape[0]
+        and all(wanted in (None, size) and size > 0 for size, wanted in zip(array.shape[1:], shape))
+        for array, shape in zip(arrays, shapes)
+    )
+    if not fits:
+        raise CTError(
+            "bad_shape",
+            f"The network {part.name} takes inputs of the shape {[(None, *shape) for shape in shapes]}, "
+            f"not {[array.shape for array in arrays]}.",
+        )
+    return arrays
+
+
+def _in_chunks(
+    part: Part | _LiteRTPart, arrays: list[np.ndarray], chunk: int, run: Callable, progress: Progress | None
+) -> np.ndarray | dict[str, np.ndarray]:
+    total = arrays[0].shape[0]
+    results: dict[str, np.ndarray] = {}
+    if total == 0:  # the shape of the result is that of one sample
+        one = run([np.zeros((1, *(size or 1 for size in array.shape[1:])), np.float32) for array in arrays])
+        results = {name: value[:0] for name, value in one.items()}
+    for first in range(0, total, chunk):
+        piece = slice(first, min(first + chunk, total))
+        for name, value in run([np.asarray(array[piece], np.float32) for array in arrays]).items():
+            if name not in results:
+                results[name] = np.empty((total, *value.shape[1:]), np.float32)
+            results[name][piece] = value
+        if progress and not progress(piece.stop, total, f"Running the network on {total} slices"):
+            raise CTError("cancelled", "The run was cancelled.")
+    return results if len(results) > 1 else next(iter(results.values()))
+
+
+def _read(path: Path, missing: str) -> bytes:
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise _bad(path, "it is far larger than any model")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise CTError(missing, f"The model file {path.name} is not there.", _HINT) from None
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CTError(missing, f"The model file {path.name} can't be read: {reason}.", _HINT) from error
+
+
+def _read_card(path: Path, model: str) -> dict[str, Any]:
+    data = _read(path, "bad_model")
+    try:
+        card = json.loads(data)
+    except (ValueError, RecursionError):
+        raise _bad(path, "it is no JSON text") from None
+    if not isinstance(card, dict) or card.get("schema") != CARD_SCHEMA:
+        raise _bad(path, f"it is not a card with the schema {CARD_SCHEMA}")
+    hashes = card.get("sha256")
+    if not (isinstance(card.get("name"), str) and isinstance(hashes, dict) and isinstance(hashes.get("npz"), str)):
+        raise _bad(path, f"it lacks the name or the checksum of {model}")
+    return card
+
+
+def _read_parts(path: Path, data: bytes) -> dict[str, Part]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _LARGEST_FILE:
+                raise _bad(path, "it is far larger than any model")
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except CTError:
+        raise
+    except Exception as error:  # numpy and zipfile raise many kinds for damaged files
+        raise _bad(path, f"it is damaged or no .npz file ({type(error).__name__})") from error
+    try:
+        graph = json.loads(arrays.pop("graph").tobytes())
+        if graph["schema"] != GRAPH_SCHEMA:
+            raise _bad(path, f"its graph has the schema {graph['schema']}, not {GRAPH_SCHEMA}")
+        descriptions = dict(graph["parts"])
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _bad(path, "it holds arrays, but no network") from error
+    for name, array in arrays.items():
+        if array.dtype != np.float32 or not np.all(np.isfinite(array)):
+            raise _bad(path, f"its weights {name} are not finite float32 numbers")
+    if not descriptions:
+        raise _bad(path, "it holds no network")
+    return {name: _read_part(path, name, description, arrays) for name, description in descriptions.items()}
+
+
+def _read_part(path: Path, name: str, description: Any, arrays: Mapping[str, np.ndarray]) -> Part:
+    """Build a part and try it on zeros, which finds whatever does not fit together."""
+    from .inference_ops import ACTIVATIONS, OPERATIONS
+
+    try:
+        inputs = tuple(
+            (str(entry["name"]), tuple(_size(size) for size in entry["shape"])) for entry in description["inputs"]
+        )
+        last_use = {value: -1 for value, _ in inputs}
+        nodes = []
+        for index, entry in enumerate(description["nodes"]):
+            attributes = dict(entry.get("attributes", {}))
+            activation = attributes.get("activation", "linear")
+            if entry["op"] not in OPERATIONS or activation not in ACTIVATIONS:
+                raise _bad(
+                    path,
+                    f"its network {name} needs the operation {entry['op']} with {activation}, "
+                    "which this version does not know",
+                )
+            node = _Node(
+                str(entry["name"]),
+                entry["op"],
+                tuple(entry["inputs"]),
+                tuple(np.ascontiguousarray(arrays[weight]) for weight in entry.get("weights", ())),
+                attributes,
+            )
+            if node.name in last_use or not node.inputs:
+                raise ValueError(f"{node.name} occurs twice or has no input")
+            for value in node.inputs:
+                last_use[value]  # noqa: B018 an unknown value is a KeyError
+                last_use[value] = index
+            last_use[node.name] = -1
+            nodes.append(node)
+        outputs = tuple((str(key), str(value)) for key, value in description["outputs"])
+        last_use.update({value: len(nodes) for _, value in outputs})
+        part = Part(name, inputs, outputs, tuple(nodes), last_use)
+        if not outputs or not inputs:
+            raise ValueError("no inputs or no outputs")
+        with np.errstate(all="ignore"):
+            part._run([np.zeros((1, *example), np.float32) for example in _examples(part)])
+    except CTError:
+        raise
+    except Exception as error:  # whatever a damaged or forged graph leads to; nothing of it is executed
+        raise _bad(path, f"its network {name} does not fit together ({type(error).__name__}: {error})") from error
+    return part
+
+
+def _size(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or not 1 <= value <= 4096):
+        raise ValueError(f"size {value}")
+    return value
+
+
+def _examples(part: Part) -> list[tuple[int, ...]]:
+    """A shape for each input, 64 where any size will do."""
+    return [tuple(64 if size is None else size for size in shape) for _, shape in part.inputs]
+
+
+def _with_litert(parts: Mapping[str, Part], card: Mapping[str, Any], path: Path) -> dict[str, Part | _LiteRTPart]:
+    """The parts with the encoder replaced by LiteRT."""
+    hint = "Choose the engine auto or numpy; it gives the same result without LiteRT."
+    entry = card.get("litert")
+    if not isinstance(entry, dict) or entry.get("part") not in parts or not path.exists():
+        raise CTError("no_litert", f"There is no {path.name} for LiteRT.", hint)
+    data = _read(path, "no_litert")
+    if card["sha256"].get("tflite") != hashlib.sha256(data).hexdigest():
+        raise CTError("bad_model", f"The model file {path.name} can't be used: it does not belong to its card.", hint)
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except Exception as error:  # also a wheel that does not load here
+        raise CTError(
+            "no_litert",
+            f"LiteRT is not installed or does not load ({type(error).__name__}).",
+            "Install the package ai-edge-litert, or choose the engine auto or numpy.",
+        ) from error
+    plain = parts[entry["part"]]
+    try:
+        interpreter = Interpreter(model_content=data, num_threads=max(1, os.cpu_count() or 1))
+        runner = interpreter.get_signature_runner()
+        ((input_name, details),) = runner.get_input_details().items()
+        names = set(runner.get_output_details())
+        shape = tuple(int(size) for size in details["shape"])
+        if shape[1:] != plain.inputs[0][1] or not {name for name, _ in plain.outputs} <= names:
+            raise ValueError(f"input {shape}, outputs {sorted(names)}")
+    except Exception as error:
+        raise CTError(
+            "bad_model", f"The model file {path.name} can't be used: LiteRT refuses it ({error}).", hint
+        ) from error
+    part = _LiteRTPart(plain.name, plain.inputs, plain.outputs, interpreter, data, runner, input_name, shape[0], plain)
+    return {**parts, plain.name: part}
+
+
+def _bad(path: Path, reason: str) -> CTError:
+    return CTError("bad_model", f"The model file {path.name} can't be used: {reason}.", _HINT)
