@@ -1,0 +1,127 @@
+"""How far off the model is, on patients that took no part in training: ``python -m CTSliceLocalizerLib.evaluation``.
+
+For every held-out scan each annotated landmark is compared with the one found. The figures are medians over
+landmarks, with the number of patients beside them, and families of scans are never pooled: one source that is easy
+would hide another that is hard. The table in Docs/Evaluation.md is written from here.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from CTVolumeLib import dicom
+from CTVolumeLib.files import write_atomic
+from CTVolumeLib.inference import Model
+
+from . import groundtruth, predictor
+from .groundtruth import Annotation
+from .landmarks import NAMES
+from .results import ScanLocation
+
+GROSS_MM = 60.0
+
+
+@dataclass(frozen=True)
+class LandmarkError:
+    """One annotated landmark of one scan.
+
+    Attributes:
+        error_mm: found minus annotated z, or None where it was not found in the scan.
+        sigma_mm: as claimed.
+        inside_true: whether the annotation lies within the scan.
+        flagged: whether the scan carries a flag that says not to trust it.
+    """
+
+    scan: str
+    patient: str
+    family: str
+    landmark: str
+    error_mm: float | None
+    sigma_mm: float
+    inside_true: bool
+    flagged: bool
+
+
+DISTRUST = ("low_confidence", "upside_down", "spacing", "mirrored", "back_to_front", "outside_model")
+
+
+def compare(name: str, patient: str, family: str, result: ScanLocation,
+            annotations: Mapping[str, Annotation]) -> list[LandmarkError]:
+    """Errors of all annotated landmarks of a scan."""
+    flagged = result.refused is not None or any(flag.code in DISTRUST for flag in result.flags)
+    errors = []
+    for landmark, annotation in annotations.items():
+        found = result.landmark(landmark)
+        error = None if found.z_mm is None else found.z_mm - annotation.z_mm
+        low, high = result.series["z_mm"]
+        inside = low <= annotation.z_mm <= high
+        errors.append(LandmarkError(name, patient, family, landmark, error, found.sigma_mm, inside, flagged))
+    return errors
+
+
+def evaluate(data: Path, patients: Sequence[str] | None, model: Model | None = None) -> list[LandmarkError]:
+    """Locate the scans of the given patients and compare.
+
+    Args:
+        data: folder with ``scans.csv``, ``landmarks.csv`` and ``vol/``.
+        patients: whose scans, or None for all.
+        model: other than the shipped one.
+    """
+    annotations = groundtruth.read_landmarks(data / "landmarks.csv")
+    errors = []
+    with (data / "scans.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        name = row["id"]
+        if name not in annotations or (patients is not None and row["patient"] not in patients):
+            continue
+        result = predictor.locate(dicom.read(data / "vol" / f"{name}.nii.gz"), model=model)
+        errors += compare(name, row["patient"], "hn" if name.startswith("hn") else "other", result, annotations[name])
+    return errors
+
+
+def table(errors: Sequence[LandmarkError]) -> str:
+    """Markdown tables: by family, by family and landmark, and the worst."""
+    lines = ["| scans | patients | landmarks | median mm | mean mm | 90 % below mm | worst mm | missed | off > 60 mm, not flagged |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for family in ("hn", "other"):
+        lines.append(_row(family, [e for e in errors if e.family == family]))
+    lines += ["", "| landmark | scans | patients | median mm | mean mm | worst mm | missed | median claimed sigma mm |",
+              "|---|---|---|---|---|---|---|---|"]
+    for landmark in NAMES:
+        for family in ("hn", "other"):
+            some = [e for e in errors if e.family == family and e.landmark == landmark]
+            if some:
+                off = np.abs([e.error_mm for e in some if e.error_mm is not None])
+                missed = sum(e.error_mm is None for e in some)
+                patients = len({e.patient for e in some})
+                figures = f"{np.median(off):.1f} | {off.mean():.1f} | {off.max():.1f}" if len(off) else "- | - | -"
+                sigma = np.median([e.sigma_mm for e in some])
+                lines.append(f"| {landmark} | {family} | {patients} | {figures} | {missed} | {sigma:.1f} |")
+    return "\n".join(lines)
+
+
+def _row(family: str, errors: Sequence[LandmarkError]) -> str:
+    off = np.abs([e.error_mm for e in errors if e.error_mm is not None])
+    if not len(off):
+        return f"| {family} | 0 | 0 | - | - | - | - | - | - |"
+    missed = sum(e.error_mm is None and e.inside_true for e in errors)
+    gross = sum(not e.flagged and e.error_mm is not None and abs(e.error_mm) > GROSS_MM for e in errors)
+    return (f"| {family} | {len({e.patient for e in errors})} | {len(off)} | {np.median(off):.1f} | {off.mean():.1f} | "
+            f"{np.percentile(off, 90):.1f} | {off.max():.1f} | {missed} | {gross} |")
+
+
+def worst(errors: Sequence[LandmarkError], count: int = 12) -> str:
+    """Markdown table of the largest errors."""
+    found = sorted((e for e in errors if e.error_mm is not None), key=lambda e: -abs(e.error_mm))[:count]
+    lines = ["| scan | landmark | off mm | claimed sigma mm | flagged |", "|---|---|---|---|---|"]
+    lines += [f"| {e.scan} | {e.landmark} | {e.error_mm:+.0f} | {e.sigma_mm:.0f} | {'yes' if e.flagged else 'no'} |"
+              for e in found]
+    lines += [f"| {e.scan} | {e.landmark} | missed | {e.sigma_mm:.0f} | {'yes' if e.flagged else 'no'} |"
+              for e in errors if e.error_mm is None and e.inside_true]
+    return "\n".join(lines)

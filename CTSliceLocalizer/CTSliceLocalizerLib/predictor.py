@@ -1,0 +1,130 @@
+"""From a volume to what the networks say of it, and on to the location of every slice.
+
+``locate`` is the one call that commands and panels need. A whole 500-slice scan takes well under a second: it is
+brought onto 4 mm cells first, so that the work depends on the length of the patient, not on the number of slices.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from CTVolumeLib.errors import CTError
+from CTVolumeLib.inference import Model
+from CTVolumeLib.volume import CTVolume
+
+from . import curve, slicegrid
+from .results import Flag, ScanLocation, refusal
+
+MODEL_NAME = "ct-slice-localizer"
+_FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__).parent / "Models")
+
+Progress = Callable[[int, int, str], bool]
+log = logging.getLogger(__name__)
+
+
+@functools.lru_cache(maxsize=4)
+def load_model(path: Path | str | None = None, engine: str = "auto") -> Model:
+    """The shipped model, or another one; read once.
+
+    Args:
+        path: a model's ``.npz``; None is the shipped one.
+        engine: "auto", "numpy" or "litert".
+
+    Raises:
+        CTError: the model is missing, damaged or foreign.
+    """
+    if path is None:
+        path = next((folder / f"{MODEL_NAME}.npz" for folder in _FOLDERS if folder.is_dir()), _FOLDERS[0] / MODEL_NAME)
+    return Model.load(path, engine)
+
+
+def locate(
+    volume: CTVolume, *, engine: str = "auto", model: Model | None = None, progress: Progress | None = None
+) -> ScanLocation:
+    """Say for every slice of a CT where in the body it lies.
+
+    Args:
+        volume: any CT in HU, in any orientation.
+        engine: "auto" (LiteRT where it is there, else numpy), "numpy" or "litert".
+        model: a model other than the shipped one.
+        progress: called with slices done, slices in all, and a text; False cancels.
+
+    Returns:
+        Locations with sigma, landmarks and flags; ``refused`` is set where the scan is no CT of a body.
+
+    Raises:
+        CTError: cancelled, the slices can't be brought into axial order, or the model can't be used.
+    """
+    model = model or load_model(engine=engine)
+    about_model = {"name": model.name, "sha256": model.sha256}
+    axial = volume.as_axial()
+    series = describe(volume, axial)
+    warnings = tuple(Flag(code, text) for code, text in volume.meta.get("warnings", ()))
+    problem = _not_hounsfield(axial)
+    if problem:
+        return refusal(problem, series=series, flags=warnings, model=about_model)
+    try:
+        grid = slicegrid.make(axial)
+    except CTError as error:
+        return refusal(Flag(error.code, str(error)), series=series, flags=warnings, model=about_model)
+    estimates = estimate(grid, model, progress)
+    index = np.array(axial.meta.get("slice_index", range(len(axial.array))))
+    return curve.fit(
+        estimates, z_mm=axial.superior(), index=index, files=axial.sources, series=series, model=about_model,
+        flags=warnings,
+    )
+
+
+def estimate(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None = None) -> curve.Estimates:
+    """Run the networks over a scan, both in its own order and upside-down.
+
+    Args:
+        grid: from ``slicegrid.make``.
+        model: with the parts "encoder" and "context".
+        progress: as for ``locate``.
+    """
+    pictures = grid.hu[..., None].astype(np.float32) / 1000.0
+    single = model.parts["encoder"].predict(pictures, progress)
+    upright, reversed_ = (
+        model.parts["context"].predict(single["features"][None, ::step]) for step in (1, -1)
+    )
+    return curve.Estimates(
+        z_mm=grid.z_mm,
+        body=grid.body_cm2 > slicegrid.MIN_BODY_CM2,
+        raw=single["raw"],
+        orientation=single["orientation"],
+        upright=curve.Sequence(upright["body"][0], upright["landmarks"][0]),
+        reversed=curve.Sequence(reversed_["body"][0][::-1], reversed_["landmarks"][0][::-1]),
+    )
+
+
+def describe(volume: CTVolume, axial: CTVolume) -> dict[str, Any]:
+    """What results say of the series: source, modality, number and range of slices; nothing about the patient."""
+    z_mm = axial.superior()
+    meta: Mapping[str, Any] = volume.meta
+    return {
+        "source": meta.get("source", Path(volume.sources[0]).parent.name if volume.sources else None),
+        "modality": meta.get("modality", "CT"),
+        "slices": len(z_mm),
+        "z_mm": [round(float(z_mm[0]), 3), round(float(z_mm[-1]), 3)],
+    }
+
+
+def _not_hounsfield(axial: CTVolume) -> Flag | None:
+    """A reason to refuse by the values alone: other modality, or no air and no range that a CT has."""
+    modality = axial.meta.get("modality")
+    if modality not in (None, "CT", ""):
+        return Flag("not_ct", f"The series is {modality}, not CT.")
+    sample = axial.array[:: max(1, len(axial.array) // 40), ::4, ::4]
+    if not np.all(np.isfinite(sample)):
+        return Flag("not_finite", "The scan holds values that are no numbers.")
+    low, high = float(sample.min()), float(sample.max())
+    if low >= -200 or high <= -200:
+        return Flag("not_hu", f"The values ({low:.0f} to {high:.0f}) are not Hounsfield units: there is no air, "
+                    "or nothing but air. Load the original CT, not a windowed picture.")
+    return None
