@@ -1,8 +1,8 @@
 """Read any CT into a CTVolume: DICOM folders, trees, zips and single files, and volume files.
 
-``series_in`` lists what is there from the headers alone, ``read_series`` reads one of them, ``read`` finds and reads the
-one that is meant. What is odd about a scan is told in ``meta["warnings"]`` as (code, text) pairs; what can't be trusted
-is a CTError. Texts name files and folders, never a patient.
+``series_in`` lists what is there from the headers alone, ``read_series`` reads one of them, ``read`` finds and reads
+the one that is meant. What is odd about a scan is told in ``meta["warnings"]`` as (code, text) pairs; what can't be
+trusted is a CTError. Texts name files and folders, never a patient.
 """
 
 from __future__ import annotations
@@ -148,7 +148,8 @@ def read_series(series: Series, *, progress: Progress | None = None, unshear: bo
 def read(path: Path | str, *, progress: Progress | None = None, unshear: bool = False) -> CTVolume:
     """Read the CT in a folder, a zip, a DICOM file or a volume file (NIfTI, NRRD, MetaImage).
 
-    Of several series the CT with the most slices is taken, axial ones before others; ``meta["warnings"]`` names the rest.
+    Of several series the CT with the most slices is taken, axial ones before others; ``meta["warnings"]`` names the
+    rest.
 
     Args:
         path: what to read.
@@ -223,10 +224,10 @@ def _series_of(headers: list[SliceHeader], damaged: list[Source]) -> list[Series
         usable = [stack for stack in stacks if stack.unusable is None]
         left_out = [header.source for header in bad.get(key, [])]
         if usable:
-            main = max(range(len(stacks)), key=lambda index: (stacks[index].unusable is None, stacks[index].count))
+            main = stacks.index(max(usable, key=lambda stack: (stack.axial, stack.count)))
             folders = {header.source.folder for header in stacks[main].slices}
             unread = [source for source in damaged if source.folder in folders]
-            lost = [stack for stack in stacks if stack.code in ("no_positions", "bad_spacing")]
+            lost = [stack for stack in stacks if stack is not stacks[main] and _lacks_geometry(stack)]
             left_out += unread + [header.source for stack in lost for header in stack.slices]
             stacks[main] = _with_left_out(stacks[main], left_out, bad.get(key, []))
             stacks = [stack for stack in stacks if stack not in lost]
@@ -244,13 +245,13 @@ def _stacks(group: list[SliceHeader]) -> list[Series]:
     if group[0].spacing is None:
         return [_unusable(group, "bad_spacing", "its headers have no valid pixel spacing")]
     placed = [header for header in group if header.position is not None]
+    unplaced = [header.source for header in group if header.position is None]
     if not placed:
         made_up = stacking.places_from_slice_location(group)
         if made_up is None:
-            return [
-                _unusable(group, "no_positions", "its headers do not say where the slices lie (ImagePositionPatient)")
-            ]
+            return [_unusable(group, "no_positions", "its headers lack ImagePositionPatient, the places of the slices")]
         placed, notes = made_up
+        unplaced = []
     elif group[0].orientation is None:
         notes = (("no_orientation", "The headers lack ImageOrientationPatient; the slices are taken as axial."),)
         placed = [replace(header, orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0)) for header in placed]
@@ -261,14 +262,19 @@ def _stacks(group: list[SliceHeader]) -> list[Series]:
             f"({', '.join(str(len(part)) for part in parts)} slices)."
         )
         notes = (*notes, ("several_acquisitions", text))
-    unplaced = [header.source for header in group if header.position is None]
     copies = len(placed) - sum(len(part) for part in parts)
     if copies:
         notes = (*notes, ("duplicate_slices", f"{copies} files are copies of others and {_were(copies)} left out."))
     found = [_usable(part, notes) for part in parts]
-    if unplaced and notes[:1] != (("no_positions",),):
-        found[0] = _with_left_out(found[0], [] if len(placed) == len(group) else unplaced, [])
+    found[0] = _with_left_out(found[0], unplaced, [])
     return found
+
+
+def _lacks_geometry(series: Series) -> bool:
+    """Slices that only lack a part of their geometry: left out where the rest of the series has it."""
+    return series.code in ("no_positions", "bad_spacing") or any(
+        code == "no_orientation" for code, _ in series.warnings
+    )
 
 
 def _usable(slices: list[SliceHeader], notes: tuple[Note, ...]) -> Series:

@@ -1,7 +1,6 @@
 """What a DICOM header says about one slice: where it lies, how its pixels are stored, what they mean.
 
-Only technical elements are read, straight from their bytes: a value of the wrong type is a missing value, never an
-exception, and no patient's name or ID is ever decoded, so none can get into a message or a log.
+Nothing here knows the patient: only the technical elements of ``elements.TAGS`` are read.
 """
 
 from __future__ import annotations
@@ -13,9 +12,7 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from pydicom import dcmread
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     UID,
@@ -25,6 +22,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
+from .elements import TAGS, Elements
 from .sources import Files, Source
 
 HEAD_BYTES = 1 << 15
@@ -32,133 +30,10 @@ HEAD_BYTES = 1 << 15
 
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 
-_TAGS = {
-    "image_type": 0x00080008,
-    "sop_class": 0x00080016,
-    "sop_uid": 0x00080018,
-    "acquisition_date_time": 0x0008002A,
-    "acquisition_time": 0x00080032,
-    "modality": 0x00080060,
-    "series_description": 0x0008103E,
-    "thickness": 0x00180050,
-    "kvp": 0x00180060,
-    "echo": 0x00180086,
-    "tilt": 0x00181120,
-    "kernel": 0x00181210,
-    "patient_position": 0x00185100,
-    "series_uid": 0x0020000E,
-    "acquisition": 0x00200012,
-    "instance": 0x00200013,
-    "position": 0x00200032,
-    "orientation": 0x00200037,
-    "frame_of_reference": 0x00200052,
-    "temporal": 0x00200100,
-    "slice_location": 0x00201041,
-    "cardiac_phase": 0x00209241,
-    "samples": 0x00280002,
-    "photometric": 0x00280004,
-    "frames": 0x00280008,
-    "rows": 0x00280010,
-    "columns": 0x00280011,
-    "spacing": 0x00280030,
-    "allocated": 0x00280100,
-    "stored": 0x00280101,
-    "signed": 0x00280103,
-    "padding": 0x00280120,
-    "padding_limit": 0x00280121,
-    "intercept": 0x00281052,
-    "slope": 0x00281053,
-    "overlay_bit": 0x60000102,
-    "shared_groups": 0x52009229,
-    "frame_groups": 0x52009230,
-    "frame_acquisition": 0x00209156,
-    "frame_temporal": 0x00209128,
-}
-_GROUPS = {  # functional group: (its sequence, the elements in it)
-    "measures": (0x00289110, ("spacing", "thickness")),
-    "orientation": (0x00209116, ("orientation",)),
-    "position": (0x00209113, ("position",)),
-    "values": (0x00289145, ("intercept", "slope")),
-}
-_FRAME_CONTENT = 0x00209111
+_PIXEL_MEASURES, _PLANE_ORIENTATION, _PLANE_POSITION = 0x00289110, 0x00209116, 0x00209113
+_PIXEL_VALUE_TRANSFORMATION, _FRAME_CONTENT = 0x00289145, 0x00209111
 _PIXEL_TAGS = {0x7FE00008: "f4", 0x7FE00009: "f8", 0x7FE00010: ""}
 _LONG_LENGTH = (b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN", b"SQ", b"UC", b"UR", b"UT", b"SV", b"UV")
-_KNOWN_WORDS = frozenset(
-    [
-        "abdomen",
-        "abd",
-        "angio",
-        "arterial",
-        "axial",
-        "ax",
-        "axl",
-        "body",
-        "bone",
-        "bones",
-        "brain",
-        "cap",
-        "chest",
-        "contrast",
-        "cor",
-        "coronal",
-        "ct",
-        "cta",
-        "delayed",
-        "delay",
-        "head",
-        "helical",
-        "hr",
-        "hrct",
-        "iv",
-        "kernel",
-        "liver",
-        "localizer",
-        "low",
-        "dose",
-        "lung",
-        "lungs",
-        "mediastinum",
-        "mm",
-        "native",
-        "neck",
-        "pelvis",
-        "phase",
-        "portal",
-        "recon",
-        "routine",
-        "sag",
-        "sagittal",
-        "scan",
-        "scout",
-        "sequence",
-        "series",
-        "sharp",
-        "skull",
-        "smooth",
-        "soft",
-        "spine",
-        "spiral",
-        "standard",
-        "std",
-        "surview",
-        "thick",
-        "thin",
-        "thorax",
-        "tissue",
-        "topogram",
-        "venous",
-        "w",
-        "with",
-        "without",
-        "wo",
-        "whole",
-        "plain",
-        "nativ",
-        "hals",
-        "kopf",
-        "becken",
-    ]
-)
 
 
 class NotDicomError(Exception):
@@ -262,84 +137,12 @@ def is_localizer(header: SliceHeader) -> bool:
     return any(word in words for word in ("LOCALIZER", "SURVIEW", "SCOUT", "TOPOGRAM"))
 
 
-class _Elements:
-    """Values of elements by their raw bytes; whatever makes no sense is missing."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-
-    def _raw(self, tag: int) -> tuple[str, Any, bool]:
-        if tag not in self.dataset:
-            return "", None, True
-        element = self.dataset.get_item(tag)
-        if isinstance(element, RawDataElement):
-            return element.VR or "", element.value, element.is_little_endian
-        return element.VR, element.value, True
-
-    def text(self, name: str) -> str:
-        _, value, _ = self._raw(_TAGS[name])
-        if isinstance(value, bytes):
-            value = value.decode("latin-1")
-        return value.strip(" \0\t\r\n") if isinstance(value, str) else ""
-
-    def word(self, name: str, pattern: str) -> str:
-        """A text of the form that the standard prescribes, or nothing."""
-        text = self.text(name)
-        return text if re.fullmatch(pattern, text) else ""
-
-    def numbers(self, name: str) -> tuple[float, ...]:
-        vr, value, little = self._raw(_TAGS[name])
-        if value is None:
-            return ()
-        if isinstance(value, bytes):
-            order = "<" if little else ">"
-            code = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}.get(vr)
-            if code:
-                count = len(value) // struct.calcsize(code)
-                values = struct.unpack(f"{order}{count}{code}", value[: count * struct.calcsize(code)])
-            else:
-                values = value.decode("latin-1").strip(" \0").split("\\")
-        else:
-            values = value if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") else [value]
-        try:
-            numbers = tuple(float(item) for item in values)
-        except (TypeError, ValueError, OverflowError):
-            return ()
-        return numbers if all(np.isfinite(numbers)) else ()
-
-    def number(self, name: str) -> float | None:
-        numbers = self.numbers(name)
-        return numbers[0] if numbers else None
-
-    def integer(self, name: str) -> int | None:
-        """An integer; 2 bytes without a known type are taken as a binary number, as US is stored."""
-        vr, value, little = self._raw(_TAGS[name])
-        if isinstance(value, bytes) and len(value) == 2 and vr not in ("IS", "DS", "SS", "CS", "LO", "SH"):
-            return int.from_bytes(value, "little" if little else "big")
-        number = self.number(name)
-        return int(number) if number is not None and number == int(number) else None
-
-    def pixel_value(self, name: str, signed: bool) -> int | None:
-        """A pixel value, stored as US or SS; files often name the wrong one of the two."""
-        _, value, little = self._raw(_TAGS[name])
-        if isinstance(value, bytes) and len(value) == 2:
-            return int.from_bytes(value, "little" if little else "big", signed=signed)
-        return None
-
-    def sequence(self, tag: int) -> list[_Elements]:
-        try:
-            element = self.dataset.get(tag)
-            return [_Elements(item) for item in (element.value if element is not None else ()) or ()]
-        except Exception:  # a damaged sequence is a missing one
-            return []
-
-
 def _parse(data: bytes) -> tuple[Dataset, tuple[int, str, int] | None]:
     """Header, and (offset, kind, length) of the pixels in ``data``, or None where they were not met."""
     stream = io.BytesIO(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom's warnings quote the values that they complain about
-        dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_TAGS.values()))
+        dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(TAGS.values()))
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
     if syntax == DeflatedExplicitVRLittleEndian:
         return dataset, None
@@ -360,7 +163,7 @@ def _parse(data: bytes) -> tuple[Dataset, tuple[int, str, int] | None]:
 
 
 def _slices(source: Source, dataset: Dataset, place: tuple[int, str, int] | None, size: int) -> list[SliceHeader]:
-    elements = _Elements(dataset)
+    elements = Elements(dataset)
     if elements.integer("rows") is None and place is None and not _is_ct_image(elements):
         return []  # a report, a DICOMDIR, a structure set
     pixels = _pixel_format(dataset, elements, place, size)
@@ -372,14 +175,14 @@ def _slices(source: Source, dataset: Dataset, place: tuple[int, str, int] | None
         sop_uid=elements.word("sop_uid", r"[0-9.]{1,64}"),
         modality=elements.word("modality", r"[A-Z0-9_ ]{1,16}"),
         image_type=tuple(elements.text("image_type").upper().split("\\")),
-        position=_exactly(elements.numbers("position"), 3),
-        orientation=_orientation(elements),
-        spacing=_spacing(elements),
-        thickness=_positive(elements.number("thickness")),
+        position=elements.vector("position", 3),
+        orientation=elements.orientation(),
+        spacing=elements.spacing(),
+        thickness=elements.millimeters("thickness"),
         slice_location=elements.number("slice_location"),
         slope=elements.number("slope"),
         intercept=elements.number("intercept"),
-        padding=_padding(elements, pixels.signed),
+        padding=elements.padding(pixels.signed),
         instance=elements.integer("instance"),
         acquisition=elements.integer("acquisition"),
         acquisition_time=elements.word("acquisition_date_time", r"[0-9.+-]+")
@@ -392,17 +195,17 @@ def _slices(source: Source, dataset: Dataset, place: tuple[int, str, int] | None
         tilt=elements.number("tilt"),
         patient_position=elements.word("patient_position", r"[A-Z]{2,4}"),
         frame_of_reference=elements.word("frame_of_reference", r"[0-9.]{1,64}"),
-        series_description=_harmless(elements.text("series_description")),
+        series_description=elements.harmless("series_description"),
         problem=None,
     )
     header = replace(header, problem=_problem(header, place, size, elements))
-    frames = elements.sequence(_TAGS["frame_groups"])
+    frames = elements.sequence(TAGS["frame_groups"])
     if frames and header.problem is None:
-        return _frames(header, frames, elements.sequence(_TAGS["shared_groups"]))
+        return _frames(header, frames, elements.sequence(TAGS["shared_groups"]))
     return [header]
 
 
-def _pixel_format(dataset: Dataset, elements: _Elements, place: tuple[int, str, int] | None, size: int) -> PixelFormat:
+def _pixel_format(dataset: Dataset, elements: Elements, place: tuple[int, str, int] | None, size: int) -> PixelFormat:
     implicit, little = dataset.original_encoding
     syntax = str(dataset.file_meta.get("TransferSyntaxUID", "")) if hasattr(dataset, "file_meta") else ""
     if not syntax:
@@ -432,7 +235,7 @@ def _pixel_format(dataset: Dataset, elements: _Elements, place: tuple[int, str, 
 
 
 def _problem(
-    header: SliceHeader, place: tuple[int, str, int] | None, size: int, elements: _Elements
+    header: SliceHeader, place: tuple[int, str, int] | None, size: int, elements: Elements
 ) -> tuple[str, str] | None:
     """Why this file can't be a slice of a CT volume, as (code, reason), or None."""
     pixels, deflated = header.pixels, header.pixels.transfer_syntax == DeflatedExplicitVRLittleEndian
@@ -461,12 +264,12 @@ def _problem(
         if pixels.length < pixels.rows * pixels.columns * bytes_each * pixels.frames:
             lies = place[2] != 0xFFFFFFFF and place[0] + place[2] <= size
             return ("bad_image", "it has fewer pixels than its header says") if lies else ("truncated", "it is cut off")
-    if pixels.frames > 1 and not elements.sequence(_TAGS["frame_groups"]):
+    if pixels.frames > 1 and not elements.sequence(TAGS["frame_groups"]):
         return "no_positions", "it is a multi-frame picture that does not say where its frames lie"
     return None
 
 
-def _frames(header: SliceHeader, frames: list[_Elements], shared: list[_Elements]) -> list[SliceHeader]:
+def _frames(header: SliceHeader, frames: list[Elements], shared: list[Elements]) -> list[SliceHeader]:
     """One header for each frame of an enhanced multi-frame image."""
     common = _group_values(shared[0]) if shared else {}
     count = min(len(frames), header.pixels.frames)
@@ -481,65 +284,19 @@ def _frames(header: SliceHeader, frames: list[_Elements], shared: list[_Elements
     return result
 
 
-def _group_values(groups: _Elements) -> dict[str, Any]:
+def _group_values(groups: Elements) -> dict[str, Any]:
+    """What one item of functional groups says, by the names of ``SliceHeader``."""
     values: dict[str, Any] = {}
-    for tag, names in _GROUPS.values():
-        for item in groups.sequence(tag)[:1]:
-            if "spacing" in names:
-                values["spacing"] = _spacing(item)
-                values["thickness"] = _positive(item.number("thickness"))
-            elif "orientation" in names:
-                values["orientation"] = _orientation(item)
-            elif "position" in names:
-                values["position"] = _exactly(item.numbers("position"), 3)
-            else:
-                values["intercept"], values["slope"] = item.number("intercept"), item.number("slope")
+    for item in groups.sequence(_PIXEL_MEASURES)[:1]:
+        values.update(spacing=item.spacing(), thickness=item.millimeters("thickness"))
+    for item in groups.sequence(_PLANE_ORIENTATION)[:1]:
+        values.update(orientation=item.orientation())
+    for item in groups.sequence(_PLANE_POSITION)[:1]:
+        values.update(position=item.vector("position", 3))
+    for item in groups.sequence(_PIXEL_VALUE_TRANSFORMATION)[:1]:
+        values.update(intercept=item.number("intercept"), slope=item.number("slope"))
     return values
 
 
-def _is_ct_image(elements: _Elements) -> bool:
+def _is_ct_image(elements: Elements) -> bool:
     return elements.text("modality") == "CT" and elements.text("sop_class").startswith("1.2.840.10008.5.1.4.1.1.2")
-
-
-def _exactly(numbers: tuple[float, ...], count: int) -> tuple[float, ...] | None:
-    return numbers if len(numbers) == count and max(map(abs, numbers)) < 1e6 else None
-
-
-def _positive(number: float | None) -> float | None:
-    return number if number is not None and 0 < number < 1e4 else None
-
-
-def _spacing(elements: _Elements) -> tuple[float, float] | None:
-    """Mm between rows and between columns."""
-    numbers = elements.numbers("spacing")
-    return numbers if len(numbers) == 2 and all(1e-3 < number < 1e3 for number in numbers) else None
-
-
-def _orientation(elements: _Elements) -> tuple[float, ...] | None:
-    """Unit vectors of a row and of a column; slightly skew ones, as rounding makes them, are made perpendicular."""
-    numbers = _exactly(elements.numbers("orientation"), 6)
-    if numbers is None:
-        return None
-    row, column = np.array(numbers[:3]), np.array(numbers[3:])
-    if not (0.9 < np.linalg.norm(row) < 1.1 and 0.9 < np.linalg.norm(column) < 1.1 and abs(row @ column) < 0.02):
-        return None
-    row /= np.linalg.norm(row)
-    column -= row * (row @ column)
-    column /= np.linalg.norm(column)
-    return (*map(float, row), *map(float, column))
-
-
-def _padding(elements: _Elements, signed: bool) -> tuple[int, int] | None:
-    """Range of stored values that stand for "no picture here"."""
-    value = elements.pixel_value("padding", signed)
-    if value is None:
-        return None
-    limit = elements.pixel_value("padding_limit", signed)
-    return (value, value) if limit is None else (min(value, limit), max(value, limit))
-
-
-def _harmless(text: str) -> str | None:
-    """A series description only if each of its words is a common technical one: people type names there."""
-    words = re.findall(r"[a-zA-Z]+", text)
-    ok = words and len(text) <= 64 and all(word.lower() in _KNOWN_WORDS for word in words)
-    return text if ok and not re.search(r"\d{4,}", text) else None

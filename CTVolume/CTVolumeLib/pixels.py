@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - the name that SimpleITK itself uses
 from pydicom import dcmread
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID
@@ -65,25 +65,26 @@ def load(
         CTError: no slice can be decoded, values that are no HU, cancelled.
     """
     name = headers[0].source.name
-    middle, failure = None, None
+    middle = None
     for probe in (len(headers) // 2, 0, len(headers) - 1, *range(len(headers))):
         try:
             middle = _decode_one(headers[probe], files)
             break
         except Exception as error:
-            failure = error
             logger.debug("A slice could not be decoded (%s).", type(error).__name__)
     if middle is None:
-        raise _undecodable(name, headers[0], failure)
+        raise _undecodable(name, headers[0])
     meaning = _meaning(headers[probe], middle)
     rows, columns = middle.shape
     whole = all(_is_whole(header.slope, 1.0) and _is_whole(header.intercept, 0.0) for header in headers)
     floats = bool(headers[probe].pixels.floats)
     array = np.empty((len(headers), rows, columns), np.int16 if whole and not floats else np.float32)
     target = _Target(array, meaning)
-    good = _fill(headers, files, target, progress)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # decoders warn about each slice; what matters is told in the notes
+        good = _fill(headers, files, target, progress)
     if not good:
-        raise _undecodable(name, headers[0], failure)
+        raise _undecodable(name, headers[0])
     array = target.array
     if len(good) < len(headers):
         for new, old in enumerate(good):
@@ -93,7 +94,7 @@ def load(
     return array, good, list(meaning.notes)
 
 
-def _undecodable(name: str, header: SliceHeader, failure: Exception | None) -> CTError:
+def _undecodable(name: str, header: SliceHeader) -> CTError:
     kind = UID(header.pixels.transfer_syntax).name if header.pixels.transfer_syntax else "unknown"
     return CTError(
         "bad_pixels",

@@ -142,7 +142,8 @@ def geometry(headers: list[SliceHeader]) -> Geometry:
     sheared = _shear(origins, offsets, normal, row, column, notes)
     turned = max(float(np.abs(np.subtract(header.orientation, headers[0].orientation)).max()) for header in headers)
     if turned > 1e-3:
-        text = f"The slices are not parallel (up to {math.degrees(turned):.1f} degrees); the first one's direction is used."
+        degrees = math.degrees(turned)
+        text = f"The slices are not parallel (up to {degrees:.1f} degrees); the first one's direction is used."
         notes.append(("not_parallel", text))
     return Geometry(
         spacing=(float(column_spacing), float(row_spacing), between),

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK as sitk  # noqa: N813 - the name that SimpleITK itself uses
 
 from .errors import CTError
 from .pixels import AIR_HU, LOWEST_HU, looks_offset
@@ -153,7 +153,7 @@ def _hounsfield(array: np.ndarray, name: str, notes: list[tuple[str, str]]) -> n
 
 
 def _check_header(path: Path, notes: list[tuple[str, str]]) -> None:
-    """Look for what SimpleITK would quietly replace: a missing spacing becomes 1 mm, a missing orientation the identity."""
+    """Look for what SimpleITK would quietly replace: a missing spacing by 1 mm, a missing orientation by the axes."""
     name = path.name.lower()
     try:
         with (gzip.open if name.endswith(".gz") else open)(path, "rb") as file:
