@@ -477,7 +477,8 @@ def _tflite_bytes(model: keras.Model, outputs: list[str], batch: int) -> bytes:
     module.frozen = frozen
     module.call = tf.function(lambda x: dict(zip(order, frozen(x))), input_signature=[signature])
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures={"serving_default": module.call})
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # else silu can't be saved
+        tf.saved_model.save(module, folder, signatures={"serving_default": module.call}, options=options)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]  # no Flex: Slicer has no TensorFlow
         return converter.convert()

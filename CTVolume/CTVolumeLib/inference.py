@@ -122,7 +122,7 @@ class Part:
             CTError: ``bad_shape`` where x does not fit, ``cancelled``.
         """
         arrays = _check_inputs(self, x)
-        return _in_chunks(self, arrays, self._chunk(arrays), self._run, progress)
+        return _in_chunks(arrays, self._chunk(arrays), self._run, progress)
 
     def macs(self, *shape: int) -> int:
         """Multiplications of one sample in convolutions and dense layers.
@@ -201,7 +201,7 @@ class _LiteRTPart:
 
     def predict(self, x: np.ndarray | Sequence[np.ndarray], progress: Progress | None = None):
         """As ``Part.predict``."""
-        return _in_chunks(self, _check_inputs(self, x), self.batch, self._run, progress)
+        return _in_chunks(_check_inputs(self, x), self.batch, self._run, progress)
 
     def macs(self, *shape: int) -> int:
         """As ``Part.macs``."""
@@ -235,7 +235,7 @@ def _check_inputs(part: Part | _LiteRTPart, x: np.ndarray | Sequence[np.ndarray]
 
 
 def _in_chunks(
-    part: Part | _LiteRTPart, arrays: list[np.ndarray], chunk: int, run: Callable, progress: Progress | None
+    arrays: list[np.ndarray], chunk: int, run: Callable, progress: Progress | None
 ) -> np.ndarray | dict[str, np.ndarray]:
     total = arrays[0].shape[0]
     results: dict[str, np.ndarray] = {}
@@ -334,7 +334,8 @@ def _read_part(path: Path, name: str, description: Any, arrays: Mapping[str, np.
             if node.name in last_use or not node.inputs:
                 raise ValueError(f"{node.name} occurs twice or has no input")
             for value in node.inputs:
-                last_use[value]  # noqa: B018 an unknown value is a KeyError
+                if value not in last_use:
+                    raise ValueError(f"{node.name} needs the unknown value {value}")
                 last_use[value] = index
             last_use[node.name] = -1
             nodes.append(node)

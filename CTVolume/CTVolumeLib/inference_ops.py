@@ -3,12 +3,10 @@
 Arrays are float32 with channels last: (n, h, w, c) for pictures, (n, t, c) for sequences. A sequence is handled as a
 picture with one row, so that each operation exists once.
 
-A convolution is a sum of matrix products. Two ways to get there proved fastest (2 cores, 3 x 3 kernels):
-
-* stride 1 on wide pictures: the padded picture is one long list of pixels, and the tap (dy, dx) of the kernel sees the
-  same list shifted by dy * width + dx. Each tap is a product of the shifted list with one (c, c_out) matrix, added up
-  in place by BLAS; nothing is copied. The few results at the seam between rows are wrong and are cut off.
-* otherwise: for each row of the kernel the kw * c values under it are gathered side by side, one product a row.
+A convolution is a sum of matrix products by BLAS. The values under one row of the kernel are gathered side by side,
+once for each row of the picture; all rows of all pictures are one long list. The kernel's next row sees the same list,
+one row of pixels further on, so its product is added without gathering again. The few results at the seam between two
+pictures are wrong and are cut off. (Measured against gathering the whole kernel and against one product for each tap.)
 """
 
 # ruff: noqa: ARG001 (all operations have the same arguments, whether they need them or not)
@@ -22,9 +20,6 @@ from scipy.linalg.blas import sgemm
 
 LARGEST_SIZE = 4096
 """Kernel sizes, strides, dilations and paddings above this are not believed."""
-
-_WIDE = 16
-"""Pixels in a row from which on the cut-off seam costs less than gathering does."""
 
 Weights = Sequence[np.ndarray]
 Operation = Callable[[list[np.ndarray], Weights, Mapping[str, Any]], np.ndarray]
@@ -60,10 +55,7 @@ def convolution(inputs: list[np.ndarray], weights: Weights, attributes: Mapping[
         raise ValueError(f"kernel {kernel.shape} and bias {bias.shape} do not fit an input {picture.shape}")
     (sy, sx), (dy, dx) = _pair(attributes, "stride"), _pair(attributes, "dilation")
     padded, height, width = _pad(picture, (kh, kw), (sy, sx), (dy, dx), attributes["padding"], 0.0)
-    if sy == sx == 1 and (padded.shape[2] >= _WIDE or kw == 1 or dx > 1):
-        result = _convolve_by_shifts(padded, kernel, bias, (dy, dx), height, width)
-    else:
-        result = _convolve_by_rows(padded, kernel, bias, (sy, sx), (dy, dx), height, width)
+    result = _convolve(padded, kernel, bias, (sy, sx), (dy, dx), height, width)
     return result[:, 0] if was_sequence else result
 
 
@@ -324,25 +316,7 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """By name; each may overwrite what it is given."""
 
 
-def _convolve_by_shifts(
-    padded: np.ndarray, kernel: np.ndarray, bias: np.ndarray, dilation: tuple[int, int], height: int, width: int
-) -> np.ndarray:
-    """Stride 1: one product for each tap of the kernel with the shifted list of all pixels."""
-    kh, kw, channels, outputs = kernel.shape
-    pixels = padded.reshape(-1, channels)
-    reach = (kh - 1) * dilation[0] * padded.shape[2] + (kw - 1) * dilation[1]
-    count = pixels.shape[0] - reach
-    result = np.empty((pixels.shape[0], outputs), np.float32)
-    result[...] = bias
-    target = result[:count].T
-    for y in range(kh):
-        for x in range(kw):
-            shift = y * dilation[0] * padded.shape[2] + x * dilation[1]
-            _add_product(pixels[shift : shift + count], kernel[y, x], target)
-    return result.reshape(*padded.shape[:3], outputs)[:, :height, :width]
-
-
-def _convolve_by_rows(
+def _convolve(
     padded: np.ndarray,
     kernel: np.ndarray,
     bias: np.ndarray,
@@ -351,26 +325,30 @@ def _convolve_by_rows(
     height: int,
     width: int,
 ) -> np.ndarray:
-    """Any stride: one product for each row of the kernel with the values gathered along the row."""
+    """One product for each row of the kernel; a stride of s downwards makes s lists, each of every s-th row."""
     kh, kw, channels, outputs = kernel.shape
-    count = padded.shape[0]
+    count, rows = padded.shape[0], padded.shape[1] // stride[0]
     per_slice, per_row, per_pixel, per_value = padded.strides
-    gathered = np.lib.stride_tricks.as_strided(
-        padded,
-        (count, padded.shape[1], width, kw, channels),
-        (per_slice, per_row, per_pixel * stride[1], per_pixel * dilation[1], per_value),
-        writeable=False,
-    )
-    if stride[0] == 1:
-        gathered = np.ascontiguousarray(gathered)  # each row is needed kh times
-    result = np.empty((count * height * width, outputs), np.float32)
+    gathered = [
+        np.ascontiguousarray(
+            np.lib.stride_tricks.as_strided(
+                padded[:, first:],
+                (count, rows, width, kw, channels),
+                (per_slice, per_row * stride[0], per_pixel * stride[1], per_pixel * dilation[1], per_value),
+                writeable=False,
+            )
+        ).reshape(-1, kw * channels)
+        for first in range(min(stride[0], (kh - 1) * dilation[0] + 1))
+    ]
+    reach = (kh - 1) * dilation[0] // stride[0] * width
+    result = np.empty((count * rows * width, outputs), np.float32)
     result[...] = bias
+    length = result.shape[0] - reach
+    target = result[:length].T
     for y in range(kh):
-        first = y * dilation[0]
-        rows = gathered[:, first : first + (height - 1) * stride[0] + 1 : stride[0]]
-        rows = np.ascontiguousarray(rows).reshape(-1, kw * channels)
-        _add_product(rows, kernel[y].reshape(-1, outputs), result.T)
-    return result.reshape(count, height, width, outputs)
+        down, first = divmod(y * dilation[0], stride[0])
+        _add_product(gathered[first][down * width : down * width + length], kernel[y].reshape(-1, outputs), target)
+    return result.reshape(count, rows, width, outputs)[:, :height]
 
 
 def _add_product(rows: np.ndarray, matrix: np.ndarray, target: np.ndarray) -> None:
@@ -415,6 +393,8 @@ def _pad(picture: np.ndarray, size, stride, dilation, padding, value: float) -> 
             raise ValueError(f"a window of {span} does not fit an input of {count}")
         sizes.append(result)
     (top, bottom), (left, right) = rims
+    bottom += -(top + picture.shape[1] + bottom) % stride[0]  # whole strides, so that all lists are equally long
+    right += -(left + picture.shape[2] + right) % stride[1]
     if top == bottom == left == right == 0:
         return np.ascontiguousarray(picture), *sizes
     count, height, width, channels = picture.shape
