@@ -73,7 +73,8 @@ class Line:
     Attributes:
         baseline_z_mm: (n,) LPS z of the baseline's slices.
         baseline_index: (n,) their indices as stored.
-        followup_z_mm: (n,) matched LPS z, beyond the follow-up too; increasing.
+        followup_z_mm: (n,) matched LPS z, beyond the follow-up too; increasing, or decreasing where one of the scans is
+            upside-down.
         sigma_mm: (n,) standard deviation.
         registered: (n,) whether the images confirmed it.
         slices_z_mm: (m,) LPS z of the follow-up's slices.
@@ -166,6 +167,8 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
             )
     if at is not None:
         _inside(at, baseline.z_mm)
+    if _turned(baseline) != _turned(followup):
+        return _opposite(baseline, followup, at)
     first, last = _shared_body(baseline, followup)
     overlap = last - first
     if overlap <= 0:
@@ -199,6 +202,39 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
         slices_index=followup.index,
     )
     return Match(_pairs(line, baseline.z_mm if at is None else np.asarray(at, dtype=float)), tuple(flags), line=line)
+
+
+def _turned(scan: ScanLocation) -> bool:
+    """Whether the picture contradicts the header: the body coordinate grows with z, so the scan is upside-down."""
+    return bool(scan.body_mm[-1] > scan.body_mm[0])
+
+
+def _opposite(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | None) -> Match:
+    """The match where one of the two scans is upside-down: that with the follow-up mirrored, mirrored back."""
+    mirrored = replace(
+        followup,
+        z_mm=-followup.z_mm[::-1],
+        body_mm=followup.body_mm[::-1],
+        sigma_mm=followup.sigma_mm[::-1],
+        index=followup.index[::-1],
+        landmarks=tuple(
+            replace(landmark, z_mm=None if landmark.z_mm is None else -landmark.z_mm) for landmark in followup.landmarks
+        ),
+    )
+    found = match(baseline, mirrored)
+    text = "One of the two scans is upside-down, so they are matched by their curves only."
+    found = replace(found, flags=(*found.flags, Flag("opposite_directions", text)))
+    if found.line is not None:
+        line = found.line
+        found = found.with_line(
+            replace(
+                line,
+                followup_z_mm=-line.followup_z_mm,
+                slices_z_mm=-line.slices_z_mm[::-1],
+                slices_index=line.slices_index[::-1],
+            )
+        )
+    return found if at is None else found.at(at)
 
 
 def increasing(baseline_z_mm: np.ndarray, followup_z_mm: np.ndarray) -> np.ndarray:
@@ -303,7 +339,8 @@ def _pairs(line: Line, z_mm: np.ndarray) -> tuple[Pair, ...]:
     """Pairs for heights of the baseline."""
     # Half a slice beyond the ends is still the last slice; np.interp would stick to its height.
     inner = np.clip(z_mm, line.baseline_z_mm[0], line.baseline_z_mm[-1])
-    matched = np.interp(inner, line.baseline_z_mm, line.followup_z_mm) + (z_mm - inner)
+    direction = -1.0 if line.followup_z_mm[-1] < line.followup_z_mm[0] else 1.0
+    matched = np.interp(inner, line.baseline_z_mm, line.followup_z_mm) + direction * (z_mm - inner)
     sigma = np.interp(inner, line.baseline_z_mm, line.sigma_mm)
     half = 0.5 * _spacing(line.slices_z_mm)
     covered = (matched >= line.slices_z_mm[0] - half) & (matched <= line.slices_z_mm[-1] + half)

@@ -45,8 +45,8 @@ WINDOW_MM = 15.0
 RIVAL_MM = 12.0
 """A height further than this from the path is a rival."""
 _OUTSIDE = 0.4
-MIN_CORRELATION = 0.25
-MIN_LEAD = 0.08
+MIN_CORRELATION = 0.4
+MIN_LEAD = 0.12
 """By how much the path's correlation has to exceed that of every rival."""
 MIN_LENGTH_MM = 30.0
 """Less than this confirmed altogether is chance."""
@@ -73,6 +73,8 @@ def refine(
     if match.refused or match.line is None:
         return match
     line = match.line
+    if line.followup_z_mm[-1] < line.followup_z_mm[0]:  # one of them is upside-down
+        return match
     reach = max(SEARCH_MM, 3.0 * float(line.sigma_mm.max()))
     inside = (line.followup_z_mm > line.slices_z_mm[0] - reach) & (line.followup_z_mm < line.slices_z_mm[-1] + reach)
     if np.count_nonzero(inside) < 2:

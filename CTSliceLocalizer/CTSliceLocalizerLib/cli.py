@@ -1,0 +1,323 @@
+"""The command ``ct-localize``: locate | match | phantom.
+
+What a person reads goes to stderr, results to stdout and into files. Exit codes: 0 done, 1 some scans failed or were
+refused (they are listed), 2 wrong call, 3 nothing usable. No error reaches the user as a traceback (but for --debug).
+Heavy packages are imported inside functions, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from CTVolumeLib.errors import CTError
+
+if TYPE_CHECKING:
+    from CTVolumeLib.batch import Outcome
+
+    from .matching import Match, Pair
+
+DONE, SOME_FAILED, WRONG_CALL, NOTHING_USABLE, STOPPED = 0, 1, 2, 3, 130
+_WRONG_CALLS = {"outside_baseline", "wrong_call"}
+_PROGRAM = "ct-localize"
+
+
+def _verbose(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    """Show the program's own log; nobody else's, for it may quote a header, and so a patient's name."""
+    logger = logging.getLogger("CTVolumeLib"), logging.getLogger("CTSliceLocalizerLib")
+    if wanted and not context.meta.get("verbose"):
+        context.meta["verbose"] = True
+        for one in logger:
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+            one.addHandler(handler)
+            one.setLevel(logging.DEBUG)
+
+
+def _talkative(command: Callable) -> Callable:
+    """Options of every command."""
+    command = click.option(
+        "--debug", is_flag=True, expose_value=False, help="Show where an unexpected problem happened."
+    )(command)
+    return click.option(
+        "--verbose", "-v", is_flag=True, expose_value=False, callback=_verbose, help="Show the log on stderr."
+    )(command)
+
+
+scan_path = click.Path(exists=True, path_type=Path)
+out_option = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results."
+)
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["auto", "numpy", "litert"]),
+    default="auto",
+    show_default=True,
+    help="What runs the network: numpy is always there, LiteRT is faster where it is installed.",
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: its arguments; None takes those of the process.
+
+    Returns:
+        The exit code.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    logging.getLogger().addHandler(logging.NullHandler())  # without any, warnings of other packages go to stderr
+    try:
+        with warnings.catch_warnings():
+            if "--debug" not in arguments:
+                warnings.simplefilter("ignore")
+            return _cli.main(arguments, prog_name=_PROGRAM, standalone_mode=False) or DONE
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return WRONG_CALL
+    except CTError as error:
+        _say(str(error))
+        return WRONG_CALL if error.code in _WRONG_CALLS else NOTHING_USABLE
+    except (KeyboardInterrupt, click.Abort):
+        _say("Stopped. What is finished is kept; start the same command again to go on.")
+        return STOPPED
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        # The text of an unexpected error may hold anything, also a patient's name.
+        _say(f"An unexpected problem ended the program ({type(error).__name__}). With --debug it tells where.")
+        return NOTHING_USABLE
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(None, "--version", package_name="CTSliceLocalizer", prog_name=_PROGRAM)
+@_talkative
+def _cli() -> None:
+    """Say where in the body each slice of a CT scan lies, and where it lies in a follow-up.
+
+    Research use only, not a medical device. Nothing is sent anywhere; results hold no patient's name or ID.
+
+    \b
+    Examples:
+      ct-localize locate scan_folder --out results
+      ct-localize match scan_2023 scan_2024 --out results --at -120.5
+      ct-localize phantom --out phantom --followup
+    """  # noqa: D301
+
+
+@_cli.command()
+@click.argument("scans", metavar="SCAN...", nargs=-1, required=True, type=scan_path)
+@out_option
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes on this machine; 0 takes all cores.")
+@click.option("--scheduler", metavar="ADDRESS", help="Work on a Dask cluster instead, such as tcp://host:8786.")
+@engine_option
+@click.option("--report/--no-report", default=True, show_default=True, help="Write report.html with pictures.")
+@_talkative
+def locate(scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None, engine: str, report: bool) -> int:
+    """Say for every slice of each SCAN where in the body it lies.
+
+    A SCAN is a folder with DICOM files (also a tree of many series: every CT series in it is located), a zip of DICOM
+    files, a DICOM file, or a volume file (NIfTI, NRRD, MetaImage).
+
+    For each scan a folder is written: location.json, slices.csv, landmarks.mrk.json (for 3D Slicer) and report.html
+    (open it in a browser). summary.csv lists all. Start the same command again after a stop: what is finished is kept.
+
+    \b
+    Examples:
+      ct-localize locate chest.nii.gz --out results
+      ct-localize locate /data/study_1 /data/more.zip --out results --jobs 4
+    """  # noqa: D301
+    from CTVolumeLib import batch
+
+    from . import scanfiles
+    from .predictor import load_model
+
+    settings = {"model": load_model(engine=engine).sha256, "engine": engine, "report": report}
+    with _Bar("Looking for scans", "file") as progress:
+        items = scanfiles.items(scans, settings, say=_say, progress=progress)
+    with _Bar("Locating", "scan") as progress:
+        outcomes = batch.run(items, scanfiles.locate_item, out, jobs=jobs, scheduler=scheduler, progress=progress)
+    click.echo(_table(outcomes))
+    good = [outcome for outcome in outcomes if outcome.state != batch.FAILED]
+    _say(f"The results are in {out}.")
+    if not good:
+        return NOTHING_USABLE
+    complete = len(good) == len(outcomes) and not any(outcome.facts.get("refused") for outcome in good)
+    return DONE if complete else SOME_FAILED
+
+
+@_cli.command()
+@click.argument("baseline", type=scan_path)
+@click.argument("followup", type=scan_path)
+@out_option
+@click.option("--at", "heights", metavar="Z_MM", type=float, multiple=True, help="Only this height of the baseline, "
+              "LPS z in mm; may be given several times.")  # fmt: skip
+@click.option("--refine/--no-refine", default=True, show_default=True, help="Compare the images, too.")
+@engine_option
+@click.option("--report/--no-report", default=True, show_default=True, help="Write the reports with pictures.")
+@_talkative
+def match(
+    baseline: Path, followup: Path, out: Path, heights: tuple[float, ...], refine: bool, engine: str, report: bool
+) -> int:
+    """Say where each slice of BASELINE lies in FOLLOWUP, a later scan of the same patient.
+
+    The scans need no common frame of reference and no registration. Both are SCANs as for locate; of a folder with
+    several series the largest CT series is taken.
+
+    Writes match.json, report.html (both scans side by side, scrolled together) and the locations of both scans in
+    baseline/ and followup/.
+
+    It is meant for one patient: between two patients the same vertebra is not the same organ slice (2-3 cm apart).
+    A different breath moves the base of the lungs.
+
+    \b
+    Examples:
+      ct-localize match scan_2023 scan_2024 --out results
+      ct-localize match a.nii.gz b.nii.gz --out results --at -120.5 --at -80
+    """  # noqa: D301
+    from . import matching, registration, scanfiles
+    from . import report as reports
+    from .predictor import locate as located
+
+    paths = {"baseline": baseline, "followup": followup}
+    volumes = {side: scanfiles.read(path) for side, path in paths.items()}
+    locations = {side: located(volume, engine=engine) for side, volume in volumes.items()}
+    found = matching.match(locations["baseline"], locations["followup"])
+    wanted = list(heights) if heights and not found.refused else None
+    if wanted:
+        found.at(wanted)  # a height outside the baseline is said before anything slow
+    if refine:
+        found = registration.refine(found, volumes["baseline"], volumes["followup"])
+    for side in paths:
+        scanfiles.write(out / side, volumes[side], locations[side], report)
+    (found.at(wanted) if wanted else found).write(out / "match.json")
+    if report:
+        both = (volumes["baseline"], locations["baseline"], volumes["followup"], locations["followup"])
+        reports.write_match_report(out / "report.html", *both, found)
+    for side, result in locations.items():
+        for flag in result.flags:
+            _say(f"{side}: {flag.text}")
+    for flag in found.flags:
+        _say(flag.text)
+    if found.refused:
+        _say(found.refused.text)
+    for pair in found.at(wanted).pairs if wanted else ():
+        click.echo(describe_pair(pair))
+    _say(f"{_covered(found)}The results are in {out}.")
+    return SOME_FAILED if found.refused else DONE
+
+
+@_cli.command()
+@out_option
+@click.option("--followup", is_flag=True, help="Also write a follow-up of the same patient, differently placed.")
+@click.option("--from", "upper", type=float, default=0.12, show_default=True, help="Location of the highest slice "
+              "(0 top of head .. 0.5 femoral head).")  # fmt: skip
+@click.option("--to", "lower", type=float, default=0.36, show_default=True, help="Location of the lowest slice.")
+@click.option("--pixel", type=float, default=2.0, show_default=True, help="Size of a pixel in mm.")
+@click.option("--slice", "step", type=float, default=5.0, show_default=True, help="Distance of the slices in mm.")
+@click.option("--size", type=float, default=1.0, show_default=True, help="Stature; 1 is 1.71 m.")
+@click.option("--breathing", type=float, default=0.5, show_default=True, help="0 breathed out .. 1 breathed in.")
+@click.option("--arms", type=click.Choice(["up", "down", "none"]), default="none", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another number is another person.")
+@_talkative
+def phantom(
+    out: Path, followup: bool, upper: float, lower: float, pixel: float, step: float, size: float, breathing: float,
+    arms: str, seed: int,
+) -> int:  # fmt: skip
+    """Write a digital patient as a DICOM series, with the truth about it.
+
+    For trying things out and for tests: it is made of simple shapes, so nothing about accuracy follows from it.
+    Writes the series into phantom/ (and phantom_followup/), and truth.json with the LPS z of the landmarks and, for a
+    follow-up, where each baseline slice lies in it.
+
+    \b
+    Example:
+      ct-localize phantom --out p --followup
+      ct-localize match p/phantom p/phantom_followup --out results
+    """  # noqa: D301
+    from .phantoms import write
+
+    write(
+        out, followup=followup, coverage=(upper, lower), spacing=(pixel, pixel, step), size=size, breathing=breathing,
+        arms=arms, seed=seed,
+    )  # fmt: skip
+    _say(f"The phantom is in {out}.")
+    return DONE
+
+
+def describe_pair(pair: Pair) -> str:
+    """One pair in a line, such as ``z 123.0 mm -> 45.6 mm +- 3.2 mm (slice 57)``."""
+    if not pair.covered:
+        return f"z {pair.baseline_z_mm:.1f} mm -> not covered by the follow-up"
+    return (
+        f"z {pair.baseline_z_mm:.1f} mm -> {pair.followup_z_mm:.1f} mm +- {pair.sigma_mm:.1f} mm "
+        f"(slice {pair.followup_index})"
+    )
+
+
+def _table(outcomes: Sequence[Outcome]) -> str:
+    """What became of each scan, for people."""
+    rows = [["scan", "slices", "covers", "flags", "seconds", "result"]]
+    for outcome in outcomes:
+        facts = outcome.facts
+        reason = f"{outcome.message} {outcome.hint}".strip()
+        result = reason or (f"refused: {facts['refused']}" if facts.get("refused") else outcome.state)
+        seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
+        cells = [
+            outcome.name,
+            facts.get("slices", ""),
+            facts.get("covers", ""),
+            facts.get("flags", ""),
+            seconds,
+            result,
+        ]
+        rows.append([str(cell) for cell in cells])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def _covered(found: Match) -> str:
+    if found.refused or not found.pairs:
+        return ""
+    covered = sum(pair.covered for pair in found.pairs)
+    registered = sum(pair.covered and pair.method == "registered" for pair in found.pairs)
+    return (
+        f"{covered} of {len(found.pairs)} baseline slices lie in the follow-up, {registered} confirmed by the images. "
+    )
+
+
+class _Bar:
+    """A progress callback with a bar on stderr; quiet where that is no terminal."""
+
+    def __init__(self, text: str, unit: str) -> None:
+        self._text, self._unit, self._bar = text, unit, None
+
+    def __enter__(self) -> _Bar:
+        from tqdm import tqdm
+
+        self._bar = tqdm(desc=self._text, unit=self._unit, disable=None, leave=False, file=sys.stderr)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def __call__(self, done: int, total: int, _text: str) -> bool:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
+        return True
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
