@@ -21,8 +21,9 @@ Note = tuple[str, str]
 SAME_PLACE_MM = 0.01
 """Slices closer than this along the normal lie at the same place."""
 
-_EVEN_SHARE = 0.1  # of the spacing: by so much a slice may lie off the even grid, as rounded positions do
+_EVEN_SHARE = 0.1  # of the spacing: by so much a slice may lie off the even grid
 _EVEN_LIMIT_MM = 0.5
+_ROUNDED_MM = 0.1  # positions given to one digit lie off by so much, but never more than a quarter of the spacing
 _SHEAR_MM = 0.2  # in-plane shift over the whole stack that rounding can't explain
 _SAME_ORIENTATION = 0.02  # about 1 degree
 
@@ -239,7 +240,7 @@ def _between_slices(offsets: np.ndarray, thickness: float | None, notes: list[No
         return thickness or 1.0, None
     even = (offsets[-1] - offsets[0]) / (count - 1)
     off_grid = np.abs(offsets - (offsets[0] + even * np.arange(count))).max()
-    if off_grid <= min(_EVEN_SHARE * even, _EVEN_LIMIT_MM):
+    if off_grid <= max(min(_EVEN_SHARE * even, _EVEN_LIMIT_MM), min(_ROUNDED_MM, even / 4)):
         return float(even), None
     steps = np.diff(offsets)
     usual = float(np.median(steps))
