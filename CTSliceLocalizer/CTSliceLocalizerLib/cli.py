@@ -183,36 +183,22 @@ def match(
       ct-localize match scan_2023 scan_2024 --out results
       ct-localize match a.nii.gz b.nii.gz --out results --at -120.5 --at -80
     """  # noqa: D301
-    from . import matching, registration, scanfiles
-    from . import report as reports
-    from .predictor import locate as located
+    from . import scanfiles
 
-    paths = {"baseline": baseline, "followup": followup}
-    volumes = {side: scanfiles.read(path) for side, path in paths.items()}
-    locations = {side: located(volume, engine=engine) for side, volume in volumes.items()}
-    found = matching.match(locations["baseline"], locations["followup"])
-    wanted = list(heights) if heights and not found.refused else None
-    if wanted:
-        found.at(wanted)  # a height outside the baseline is said before anything slow
-    if refine:
-        found = registration.refine(found, volumes["baseline"], volumes["followup"])
-    for side in paths:
-        scanfiles.write(out / side, volumes[side], locations[side], report)
-    (found.at(wanted) if wanted else found).write(out / "match.json")
-    if report:
-        both = (volumes["baseline"], locations["baseline"], volumes["followup"], locations["followup"])
-        reports.write_match_report(out / "report.html", *both, found)
-    for side, result in locations.items():
-        for flag in result.flags:
+    found = scanfiles.match_paths(
+        baseline, followup, out, heights=heights, refine=refine, engine=engine, with_report=report
+    )
+    for side, location in zip(("baseline", "followup"), found.locations):
+        for flag in location.flags:
             _say(f"{side}: {flag.text}")
-    for flag in found.flags:
-        _say(flag.text)
-    if found.refused:
-        _say(found.refused.text)
-    for pair in found.at(wanted).pairs if wanted else ():
-        click.echo(describe_pair(pair))
-    _say(f"{_covered(found)}The results are in {out}.")
-    return SOME_FAILED if found.refused else DONE
+    for flag in (*found.match.flags, found.match.refused):
+        if flag:
+            _say(flag.text)
+    if heights:
+        for pair in found.at.pairs:
+            click.echo(describe_pair(pair))
+    _say(f"{_covered(found.match)}The results are in {out}.")
+    return SOME_FAILED if found.match.refused else DONE
 
 
 @_cli.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from CTVolumeLib.files import write_atomic
 from CTVolumeLib.names import unique_names
 from CTVolumeLib.volume import CTVolume
 
-from . import predictor, report
+from . import matching, predictor, registration, report
+from .matching import Match
 from .results import ScanLocation
 
 _Found = tuple[Path, tuple[str, ...], Any]
@@ -73,6 +74,61 @@ def locate_item(item: Item, folder: Path) -> dict[str, Any]:
         "flags": " ".join(flag.code for flag in location.flags),
         "refused": location.refused.text if location.refused else "",
     }
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A baseline and a follow-up, located and matched.
+
+    Attributes:
+        locations: of the two scans.
+        match: of the baseline's slices.
+        at: of the heights that were asked for, or the same as ``match``.
+    """
+
+    locations: tuple[ScanLocation, ScanLocation]
+    match: Match
+    at: Match
+
+
+def match_paths(
+    baseline: Path,
+    followup: Path,
+    out: Path,
+    *,
+    heights: Sequence[float] = (),
+    refine: bool = True,
+    engine: str = "auto",
+    with_report: bool = True,
+) -> Matched:
+    """Locate two scans, match them, and write match.json, report.html, baseline/ and followup/.
+
+    Args:
+        baseline: file, folder or zip of the earlier scan.
+        followup: of the later scan.
+        out: folder for the results.
+        heights: LPS z in mm of the baseline that match.json shall hold; none for all its slices.
+        refine: whether to compare the images, too.
+        engine: of the network.
+        with_report: whether to write the reports with pictures.
+
+    Raises:
+        CTError: a scan can't be read, a height outside the baseline, or the folder can't be written.
+    """
+    volumes = read(baseline), read(followup)
+    locations = tuple(predictor.locate(volume, engine=engine) for volume in volumes)
+    found = matching.match(*locations)
+    if heights:
+        found.at(heights)  # a height outside the baseline is said before anything slow
+    if refine:
+        found = registration.refine(found, *volumes)
+    for name, volume, location in zip(("baseline", "followup"), volumes, locations):
+        write(out / name, volume, location, with_report)
+    wanted = found.at(heights) if heights else found
+    wanted.write(out / "match.json")
+    if with_report:
+        report.write_match_report(out / "report.html", volumes[0], locations[0], volumes[1], locations[1], found)
+    return Matched(locations, found, wanted)
 
 
 def read(path: Path) -> CTVolume:
