@@ -20,7 +20,7 @@ def make_volume(count: int = 40, size: int = 64, spacing=(4.0, 4.0, 6.0), bottom
     for k in range(count):
         width = 0.30 + 0.08 * np.sin(k / count * np.pi)
         body = ((i - middle) / (width * size)) ** 2 + ((j - middle) / (0.22 * size)) ** 2 < 1
-        array[k][body] = 40 + (k % 5) * 10
+        array[k][body] = 20 + (k % 5) * 40
         spine = ((i - middle) / (0.06 * size)) ** 2 + ((j - middle * 1.25) / (0.06 * size)) ** 2 < 1
         array[k][spine] = 600 if k % 5 else 120
     origin = (-spacing[0] * middle, -spacing[1] * middle, bottom)

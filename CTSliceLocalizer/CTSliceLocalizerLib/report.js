@@ -58,7 +58,7 @@ function show(scan, z) {
 function place(scan, z) {
   const k = nearest(scan.z, z);
   if (!scan.words.length) return { words: "", numbers: "" };
-  return { words: scan.words[k], numbers: "location " + scan.location[k].toFixed(3) };
+  return { words: scan.words[k], numbers: "location " + scan.location[k].toFixed(3).replace("-", "\u2212") };
 }
 
 /** Scroll to slice k of the baseline (or only) scan. */
@@ -75,7 +75,7 @@ function go(k) {
   const set = (id, text) => { document.getElementById(id).textContent = text; };
   set("place", here.words || "no location");
   set("baseline-z", "z " + mm(z) + " mm");
-  set("baseline-numbers", here.numbers + (base.sigma.length ? " " + plusMinus(base.sigma[k]) : ""));
+  set("baseline-numbers", here.numbers + (base.sigma.length ? " (" + plusMinus(base.sigma[k]) + ")" : ""));
   let other = null;
   if (follow) {
     const pair = data.pairs[k];

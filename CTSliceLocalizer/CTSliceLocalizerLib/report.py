@@ -75,15 +75,13 @@ def write_location_report(path: Path | str, volume: CTVolume, location: ScanLoca
         f'<span class="number">{html.mm(z_mm[-1] - z_mm[0])} mm</span> from first to last slice.</p>'
     )
     body = f"""
-{html.alerts([("", location.refused)], [("", flag) for flag in location.flags])}
-{coverage}
+<div class="top">{html.alerts([("", location.refused)], [("", flag) for flag in location.flags])}{coverage}</div>
 <section class="card viewer" id="viewer" aria-label="Slices">
   <div class="bar">
     <div class="readout"><span class="place" id="place"></span><span class="number" id="baseline-z"></span>
     <span class="number" id="baseline-numbers"></span></div>
-    {html.slider(location, "baseline", z_mm)}
+    {html.slider(location, "baseline", z_mm, html.tools(views=pictures.coronal is not None))}
   </div>
-  {html.tools(views=pictures.coronal is not None)}
   <div class="panes one" id="baseline">
     <div class="axial-box">{html.axial(empty="No slice")}{_left_out(pictures, len(z_mm))}</div>
     <div class="views-box">{html.views(location, "baseline", *shown)}

@@ -102,13 +102,16 @@ def alerts(refused: Iterable[tuple[str, Flag | None]], flags: Iterable[tuple[str
     return f'<ul class="alerts" aria-label="Warnings">{"".join(items)}</ul>'
 
 
-def slider(location: ScanLocation, scan: str, z_mm: np.ndarray, *, covered: np.ndarray | None = None) -> str:
+def slider(
+    location: ScanLocation, scan: str, z_mm: np.ndarray, below: str, *, covered: np.ndarray | None = None
+) -> str:
     """The slider with the landmarks as ticks; its left end is the head.
 
     Args:
         location: of the scan that the slider scrolls.
         scan: id of that scan on the page.
         z_mm: (k,) heights of its slices.
+        below: HTML between the names of its ends.
         covered: (k,) whether the follow-up covers the slice, to be shown on the track.
     """
     ticks = ""
@@ -123,7 +126,7 @@ def slider(location: ScanLocation, scan: str, z_mm: np.ndarray, *, covered: np.n
         f'<div class="slider"><div class="ticks" role="group" aria-label="Landmarks">{ticks}</div>'
         f'<input type="range" id="slider" min="0" max="{max(0, len(z_mm) - 1)}" step="1" value="0"{track} '
         'aria-label="Slice, from the head to the feet" title="Arrow keys, Page Up and Down, Home, End or the wheel">'
-        '<div class="ends" aria-hidden="true"><span>head</span><span>feet</span></div></div>'
+        f'<div class="ends"><span aria-hidden="true">head</span>{below}<span aria-hidden="true">feet</span></div></div>'
     )
 
 
@@ -135,17 +138,19 @@ def tools(*, views: bool) -> str:
     return f'<div class="tools">{text}</div>'
 
 
-def axial(*, empty: str, reason: str = "") -> str:
+def axial(*, empty: str, reason: str = "", name: str = "") -> str:
     """The pane of the axial slices.
 
     Args:
         empty: what it says in large letters where there is no slice to show.
         reason: and below it in small ones.
+        name: of the scan, in its corner.
     """
     return (
         '<div class="axial" role="group" aria-label="Axial slice">'
         '<img alt="" decoding="sync" style="filter:url(#window-soft)">'
         '<span class="corner tl"></span><span class="corner bl"></span>'
+        f'<span class="corner tr">{escape(name)}</span>'
         '<span class="corner r" aria-hidden="true">R</span><span class="corner l" aria-hidden="true">L</span>'
         '<span class="corner a" aria-hidden="true">A</span>'
         f'<div class="empty" hidden><span>{escape(empty)}</span><small>{escape(reason)}</small></div></div>'

@@ -44,7 +44,9 @@ def body(
         if match.refused is not None
         else "The follow-up scan does not reach this place. Scroll to the coloured part of the slider."
     )
-    refused = [("", match.refused), ("baseline", locations[0].refused), ("follow-up", locations[1].refused)]
+    refused = [("baseline", locations[0].refused), ("follow-up", locations[1].refused)]
+    if not any(flag for _, flag in refused):  # else the match only repeats the reason
+        refused = [("", match.refused)]
     flags = [("match", flag) for flag in match.flags]
     for who, location in zip(("baseline", "follow-up"), locations):
         flags += [(who, flag) for flag in location.flags]
@@ -53,13 +55,13 @@ def body(
         ("baseline", "followup"), ("Baseline", "Follow-up"), locations, pictures, notes
     ):
         sides += (
-            f'<section id="{scan}" aria-label="{title}"><h2>{title}: {html.escape(html.source_name(location))}</h2>'
-            f"{html.axial(empty=empty, reason=reason)}{note}"
+            f'<section id="{scan}" aria-label="{title}">'
+            f"{html.axial(empty=empty, reason=reason, name=html.source_name(location))}{note}"
             f"{html.views(location, scan, drawn.coronal, drawn.sagittal, short=True)}</section>"
         )
+    tools = html.tools(views=any(drawn.coronal is not None for drawn in pictures))
     text = f"""
-{html.alerts(refused, flags)}
-{_summary(z_mm[0], covered, match)}
+<div class="top">{html.alerts(refused, flags)}{_summary(z_mm[0], covered, match)}</div>
 <section class="card viewer" id="viewer" aria-label="Slices of both scans">
   <div class="bar">
     <div class="readouts">
@@ -68,9 +70,8 @@ def body(
       <div class="readout"><strong>Follow-up <span class="number" id="followup-z"></span></strong>
       <span id="followup-place"></span><span class="muted number" id="followup-numbers"></span></div>
     </div>
-    {html.slider(locations[0], "baseline", z_mm[0], covered=covered)}
+    {html.slider(locations[0], "baseline", z_mm[0], tools, covered=covered)}
   </div>
-  {html.tools(views=any(drawn.coronal is not None for drawn in pictures))}
   <div class="panes two">{sides}</div>
   <p class="caption">One slider scrolls both scans. The follow-up shows the slice nearest to the matched height. Blue
   lines: the slices shown; the others: landmarks, with a band of one standard deviation. Click in a picture to go to
@@ -86,7 +87,11 @@ def body(
   elsewhere in the same body.</p></section>
 </div>"""
     pairs = [[float(z), float(s)] if np.isfinite(z) else [None, None] for z, s in zip(matched, sigma)]
-    return text, {"pairs": pairs, "empty": empty, "start": _start(covered)}
+    return text, {
+        "pairs": pairs,
+        "empty": "no match" if match.refused is not None else "not covered",
+        "start": _start(covered),
+    }
 
 
 def _matched(match: Match, count: int) -> tuple[np.ndarray, np.ndarray]:
