@@ -165,6 +165,9 @@ def _parse(data: bytes) -> tuple[Dataset, tuple[int, str, int] | None]:
 def _slices(source: Source, dataset: Dataset, place: tuple[int, str, int] | None, size: int) -> list[SliceHeader]:
     elements = Elements(dataset)
     if elements.integer("rows") is None and place is None and not _is_ct_image(elements):
+        kind = elements.text("sop_class") or getattr(dataset, "file_meta", {}).get("MediaStorageSOPClassUID")
+        if not kind:
+            raise NotDicomError
         return []  # a report, a DICOMDIR, a structure set
     pixels = _pixel_format(dataset, elements, place, size)
     header = SliceHeader(
@@ -261,9 +264,11 @@ def _problem(
         return ("truncated", "it is cut off") if pixels.length < 16 else None
     if UID(pixels.transfer_syntax) in NATIVE or not pixels.transfer_syntax:
         bytes_each = {"f4": 4, "f8": 8}.get(pixels.floats, pixels.allocated // 8)
-        if pixels.length < pixels.rows * pixels.columns * bytes_each * pixels.frames:
-            lies = place[2] != 0xFFFFFFFF and place[0] + place[2] <= size
-            return ("bad_image", "it has fewer pixels than its header says") if lies else ("truncated", "it is cut off")
+        surplus = pixels.length - pixels.rows * pixels.columns * bytes_each * pixels.frames
+        if surplus < 0 and place[0] + place[2] > size:
+            return "truncated", "it is cut off"
+        if surplus < 0 or surplus >= max(min(pixels.rows, pixels.columns) * bytes_each, 2):  # a little is padding
+            return "bad_image", "it holds another number of pixels than its header says"
     if pixels.frames > 1 and not elements.sequence(TAGS["frame_groups"]):
         return "no_positions", "it is a multi-frame picture that does not say where its frames lie"
     return None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -174,21 +175,18 @@ class TestTransferSyntaxes:
 
     @pytest.mark.parametrize("monochrome1", [False, True])
     def test_lossless_jpeg(self, tmp_path, monochrome1):
-        """No encoder for it is at hand, so the bit stream is made here: the format is simple without prediction gain."""
+        """No encoder for it is at hand, so the bit stream is made here."""
         hu = body(5)
         series(tmp_path, hu, edit=lambda ds, k: _as_lossless_jpeg(ds, hu[k], monochrome1))
         volume = dicom.read(tmp_path)
         np.testing.assert_array_equal(volume.array, hu)
 
-    @pytest.mark.parametrize("name", ["CT_small.dcm", "JPEG2000.dcm", "ExplVR_LitEndNoMeta.dcm"])
-    def test_files_of_other_makers_are_read_or_refused(self, name):
+    @pytest.mark.parametrize("name", ["CT_small.dcm", "693_J2KI.dcm"])
+    def test_files_of_other_makers(self, name):
         path = get_testdata_file(name, download=False)
-        try:
-            volume = dicom.read(path)
-        except CTError as error:
-            assert error.hint
-        else:
-            assert volume.array.shape[0] == 1
+        slice_ = dcmread(path)
+        hu = slice_.pixel_array * float(slice_.RescaleSlope) + float(slice_.RescaleIntercept)
+        np.testing.assert_array_equal(dicom.read(path).array[0], np.where(hu <= -1500, -1024, hu))
 
 
 class TestMeaningOfPixels:
@@ -400,9 +398,9 @@ class TestSeries:
         assert calls[5][:2] == (6, 6)
         assert calls[-1][:2] == (6, 6)
         for stop_at in (2, 9):
-            count = iter(range(100))
+            count = iter([True] * stop_at + [False])
             with pytest.raises(CTError) as caught:
-                dicom.read(tmp_path, progress=lambda *_: next(count) < stop_at)
+                dicom.read(tmp_path, progress=lambda *_, count=count: next(count))
             assert caught.value.code == "cancelled"
 
     def test_kernel_thickness_and_uids_are_kept(self, tmp_path):

@@ -134,7 +134,7 @@ class TestDamagedFiles:
         assert refusal(tmp_path).code == "bad_pixels"
 
     @pytest.mark.parametrize("keyword", ["Rows", "Columns"])
-    @pytest.mark.parametrize("value", [0, 17, 65535])
+    @pytest.mark.parametrize("value", [0, 15, 19, 21, 65535])
     def test_header_that_lies_about_the_size(self, tmp_path, keyword, value):
         series(tmp_path, edit=lambda ds, k: setattr(ds, keyword, value))
         assert refusal(tmp_path).code in ("bad_image", "truncated")
@@ -187,7 +187,9 @@ class TestGeometryThatIsMissingOrOdd:
         assert refusal(tmp_path).code == "no_positions"
 
     def test_one_slice_without_position_is_left_out(self, tmp_path):
-        hu = series(tmp_path, body(7), edit=lambda ds, k: k == 6 and remove("ImagePositionPatient")(ds, k))
+        hu = series(
+            tmp_path, body(7), edit=lambda ds, k: remove("ImagePositionPatient" if k == 6 else "Nothing")(ds, k)
+        )
         volume = dicom.read(tmp_path)
         np.testing.assert_array_equal(volume.array, hu[:6])
         assert codes(volume) == ["files_left_out"]
@@ -423,15 +425,15 @@ class TestZips:
 
     def test_names_that_climb_out_write_nothing(self, tmp_path):
         series(tmp_path / "scan")
-        path = tmp_path / "evil.zip"
+        path = tmp_path / "a" / "b" / "evil.zip"
+        path.parent.mkdir(parents=True)
         with zipfile.ZipFile(path, "w") as archive:
             for number, file in enumerate(sorted((tmp_path / "scan").iterdir())):
-                archive.write(file, f"../../../climbed{number}.dcm")
-        before = {file for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent) for file in folder.iterdir()}
+                archive.write(file, f"../../climbed{number}.dcm")
+        before = set(tmp_path.rglob("*"))
         volume = dicom.read(path)
-        after = {file for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent) for file in folder.iterdir()}
         assert volume.array.shape[0] == 6
-        assert before == after
+        assert set(tmp_path.rglob("*")) == before
 
     def test_bomb_is_refused(self, tmp_path):
         path = tmp_path / "bomb.zip"
@@ -451,6 +453,26 @@ class TestZips:
 
 
 CANARY = "CANARY^TWEETY"
+MISUSED = [
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "SOPInstanceUID",
+    "Modality",
+    "ImagePositionPatient",
+    "PixelSpacing",
+    "Rows",
+    "BitsStored",
+    "RescaleIntercept",
+    "PatientPosition",
+    "ImageType",
+    "PhotometricInterpretation",
+    "SliceThickness",
+    "AcquisitionTime",
+    "InstanceNumber",
+    "SpecificCharacterSet",
+    "PatientBirthDate",
+    "NumberOfFrames",
+]
 
 
 class TestPrivacy:
@@ -493,22 +515,23 @@ class TestPrivacy:
         assert "19700101" not in "".join(overheard)
 
     @pytest.mark.filterwarnings("ignore")
-    @pytest.mark.parametrize("keyword", ["SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID", "Modality",
-                                         "ImagePositionPatient", "PixelSpacing", "Rows", "RescaleIntercept",
-                                         "PatientPosition", "ImageType", "PhotometricInterpretation", "SliceThickness",
-                                         "AcquisitionTime", "SpecificCharacterSet", "PatientBirthDate", "NumberOfFrames",
-                                         "BitsStored", "InstanceNumber", "TransferSyntaxUID"])  # fmt: skip
+    @pytest.mark.parametrize("keyword", MISUSED)
     def test_name_in_the_wrong_place(self, tmp_path, overheard, keyword):
         def edit(ds, k):
             self._brand(ds, k)
-            where = ds.file_meta if keyword == "TransferSyntaxUID" else ds
-            where.add_new(keyword, "LO", CANARY)
+            ds.add_new(keyword, "LO", CANARY)
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             logging.disable()
             series(tmp_path, edit=edit)
             logging.disable(logging.NOTSET)
+        self._talk(tmp_path, overheard)
+
+    @pytest.mark.filterwarnings("ignore")
+    def test_name_as_transfer_syntax(self, tmp_path, overheard):
+        path = write(dataset(body(1)[0]), tmp_path / "a.dcm")
+        path.write_bytes(path.read_bytes().replace(b"1.2.840.10008.1.2.1\0", CANARY.encode().ljust(20)))
         self._talk(tmp_path, overheard)
 
     def test_damaged_files(self, tmp_path, overheard):
