@@ -28,8 +28,10 @@ SCHEMA = "ct-match/1"
 
 SHARED_ERROR = 0.5
 """Correlation of the errors of two scans of one patient: the same network errs alike on the same anatomy."""
-ERROR_LENGTH_MM = 60.0
+ERROR_LENGTH_MM = 80.0
 """Over this distance along the body the errors of the curves are alike, so more slices don't average them out."""
+LANDMARK_SHARE = 0.7
+"""Correlation of the error of a landmark with that of the curve at the same place."""
 DISPLACEMENT_MM = 8.0
 """Standard deviation of the smooth displacement between two examinations (posture, breathing)."""
 DISPLACEMENT_LENGTH_MM = 100.0
@@ -178,10 +180,10 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
     flags = []
     if overlap < LITTLE_OVERLAP_MM:
         flags.append(Flag("little_overlap", f"The two scans share only about {overlap:.0f} mm; matches are uncertain."))
-    z_mm, difference, variance, correlated = _evidence(baseline, followup)
+    z_mm, difference, variance, common = _evidence(baseline, followup)
     scale, scale_sigma = _scale(z_mm, difference, variance)
     stretch = STRETCH
-    if abs(scale - 1) > max(SCALE_TOLERANCE, 2 * scale_sigma):
+    if abs(scale - 1) > max(SCALE_TOLERANCE, 1.5 * scale_sigma):
         stretch = abs(scale - 1)
         flags.append(
             Flag(
@@ -190,7 +192,7 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
                 "or a wrong slice spacing in one of the headers.",
             )
         )
-    shift, sigma = _regress(z_mm, difference, variance, correlated, stretch, baseline.z_mm)
+    shift, sigma = _regress(z_mm, difference, variance, common, stretch, baseline.z_mm)
     half_slice = 0.5 * max(_spacing(baseline.z_mm), _spacing(followup.z_mm))
     line = Line(
         baseline_z_mm=baseline.z_mm,
@@ -253,8 +255,8 @@ def _evidence(baseline: ScanLocation, followup: ScanLocation) -> tuple[np.ndarra
     """What both scans say about the difference of their heights.
 
     Returns:
-        (n,) baseline z; (n,) follow-up z minus baseline z; (n,) variance of that; (n,) whether its error is shared
-        with its neighbours (slices) or its own (landmarks).
+        (n,) baseline z; (n,) follow-up z minus baseline z; (n,) variance of that; (n,) the share of its error that is
+        common to its neighbourhood: 1 for slices, less for landmarks.
     """
     first, last = (
         max(baseline.body_mm.min(), followup.body_mm.min()),
@@ -272,14 +274,14 @@ def _evidence(baseline: ScanLocation, followup: ScanLocation) -> tuple[np.ndarra
     z_1, z_2 = np.append(z_1, landmarks[:, 0]), np.append(z_2, landmarks[:, 1])
     sigma_1, sigma_2 = np.append(sigma_1, landmarks[:, 2]), np.append(sigma_2, landmarks[:, 3])
     variance = sigma_1**2 + sigma_2**2 - 2 * SHARED_ERROR * sigma_1 * sigma_2
-    return z_1, z_2 - z_1, np.maximum(variance, 1.0), np.arange(len(z_1)) < len(body)
+    return z_1, z_2 - z_1, np.maximum(variance, 1.0), np.where(np.arange(len(z_1)) < len(body), 1.0, LANDMARK_SHARE)
 
 
 def _shared_body(baseline: ScanLocation, followup: ScanLocation) -> tuple[float, float]:
     """First and last body coordinate that both scans show, in mm; the last one is the smaller where there is none."""
     ends = []
     for scan in (baseline, followup):
-        half = max(0.5 * _spacing(scan.z_mm), 0.5)
+        half = 0.5 * _spacing(scan.z_mm)
         ends.append((scan.body_mm.min() - half, scan.body_mm.max() + half))
     return max(start for start, _ in ends), min(stop for _, stop in ends)
 
@@ -308,7 +310,7 @@ def _regress(
     z_mm: np.ndarray,
     difference: np.ndarray,
     variance: np.ndarray,
-    correlated: np.ndarray,
+    common: np.ndarray,
     stretch: float,
     wanted: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -320,17 +322,19 @@ def _regress(
         line = np.outer(one - centre, two - centre)
         return DISPLACEMENT_MM**2 * smooth + stretch**2 * line + 1e4
 
-    alike = np.exp(-np.abs(z_mm[:, None] - z_mm) / ERROR_LENGTH_MM) * np.outer(correlated, correlated)
+    alike = np.exp(-np.abs(z_mm[:, None] - z_mm) / ERROR_LENGTH_MM) * np.outer(common, common)
     np.fill_diagonal(alike, 1.0)
     covariance, cross = prior(z_mm, z_mm), prior(wanted, z_mm)
-    doubt = np.ones(len(z_mm))
+    sigma = np.sqrt(variance)
+    noise = alike * np.outer(sigma, sigma)
+    doubt = np.zeros(len(z_mm))
     for _ in range(4):
-        sigma = np.sqrt(variance) * doubt
-        solved = np.linalg.solve(covariance + alike * np.outer(sigma, sigma) + 0.25 * np.eye(len(z_mm)), cross.T).T
+        solved = np.linalg.solve(covariance + noise + np.diag(doubt + 0.25), cross.T).T
         mean = solved @ (difference - level) + level
-        # Huber's weights: beyond 2 standard deviations an observation pulls no harder.
-        residual = np.abs(difference - np.interp(z_mm, wanted, mean)) / np.sqrt(variance)
-        doubt = np.sqrt(np.maximum(residual / 2.0, 1.0))
+        # Cauchy's weights: what is off by more than 2 standard deviations counts less and less, as if noise of its own
+        # had been added to it.
+        residual = np.abs(difference - np.interp(z_mm, wanted, mean)) / sigma
+        doubt = variance * (np.maximum(residual / 2.0, 1.0) ** 2 - 1.0)
     spread = np.diag(prior(wanted, wanted)) - np.sum(solved * cross, axis=1)
     return mean, np.sqrt(np.maximum(spread, 0.0))
 
@@ -384,5 +388,5 @@ def _nearest(sorted_mm: np.ndarray, wanted_mm: np.ndarray) -> np.ndarray:
 
 
 def _spacing(z_mm: np.ndarray) -> float:
-    """Typical distance of the slices, mm; 0 for a single slice."""
-    return float(np.median(np.diff(z_mm))) if len(z_mm) > 1 else 0.0
+    """Typical distance of the slices, mm; for a single slice a common thickness."""
+    return float(np.median(np.diff(z_mm))) if len(z_mm) > 1 else 5.0
