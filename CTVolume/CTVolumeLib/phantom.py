@@ -70,6 +70,7 @@ class PhantomParameters:
         headrest: ``"none"``, ``"flat"``, ``"curved"`` or ``"box"``.
         vertex_z_mm: LPS z of the top of the head.
         offset_mm: LPS x, y by which the patient lies off the scanner's axis.
+        roll: degrees by which the patient is turned about the body's axis, the left side down.
         tilt: degrees by which the gantry leans; the slices are sheared as on a real scanner.
         spacing: mm along i, j, k.
         field_mm: width of the square picture.
@@ -99,6 +100,7 @@ class PhantomParameters:
     headrest: str = "none"
     vertex_z_mm: float = 0.0
     offset_mm: tuple[float, float] = (0.0, 0.0)
+    roll: float = 0.0
     tilt: float = 0.0
     spacing: tuple[float, float, float] = (2.0, 2.0, 5.0)
     field_mm: float = 500.0
@@ -327,8 +329,11 @@ def _frames(parameters: PhantomParameters, volume: CTVolume) -> dict[str, tuple[
     y = origins[0, 1] + down * axes[1, 1] - parameters.offset_mm[1]
     z = origins[:, 2].reshape(-1, 1, 1) + down * axes[2, 1] if parameters.tilt else origins[:, 2].reshape(-1, 1, 1)
     s = _from_z(z, parameters)
-    x_body = (x - parameters.offset_mm[0]) / parameters.size
-    y_body = y / parameters.size - _forward(s, parameters)
+    x_body, y_body = (x - parameters.offset_mm[0]) / parameters.size, y / parameters.size
+    if parameters.roll:
+        cos, sin = np.cos(np.radians(parameters.roll)), np.sin(np.radians(parameters.roll))
+        x_body, y_body = cos * x_body + sin * y_body, cos * y_body - sin * x_body
+    y_body = y_body - _forward(s, parameters)
     return {
         "body": (x_body, y_body, s), "organ": (x_body, y_body, _unbreathe(s, parameters.breathing)), "world": (x, y, s),
     }  # fmt: skip

@@ -13,7 +13,7 @@ from .phantom_head import features, head_outline, skull, throat
 from .phantom_organs import Sphere, airways, belly, lung_vessels, lungs, mediastinum, nodules, patches
 from .phantom_shapes import Capsule, Ellipsoid, Loft, Paint, Slab, Without, tube
 from .phantom_skeleton import arm_bones, legs, pelvis, spine, thorax
-from .phantom_tissue import AIR, FAT, MUSCLE, PATIENT, SKIN
+from .phantom_tissue import AIR, FAT, FLESH, MUSCLE, PATIENT, SKIN
 
 SKIN_MM = 1.8
 
@@ -79,17 +79,15 @@ def arm_line(arms: str) -> list[np.ndarray]:
         line = [(160, 10, 326), (168, -30, 40), (30, -20, -128), (-20, -18, -250)]
     else:
         raise ValueError(f"Arms are up, down or none, not {arms!r}.")
-    return [
-        np.array([(x * side, y + (4 if side < 0 and arms == "up" else 0) * 9, s) for x, y, s in line])
-        for side in (1, -1)
-    ]
+    # one arm is never bent quite as the other, and two hands do not fit in one place
+    return [np.array([(x * side, y + (30 if side < 0 and s < 0 else 0), s) for x, y, s in line]) for side in (1, -1)]
 
 
 def _layers(girth: float, limbs: list[np.ndarray]) -> list[Paint]:
     """Skin, the fat under it, and muscle as the filling, each for the whole body so that no seams show."""
     more = (girth - 1) * 70
     parts: list[tuple[Outline, float]] = [(shape, 3.5) for shape in head_outline()]
-    parts.append((_trunk(more), 13 + more))
+    parts.append((_trunk(more), 29 + more))  # the flesh of the trunk follows with its own outline
     for side in (1, -1):
         parts.append((_leg(side, more), 9 + 0.7 * more))
         parts += [
@@ -101,7 +99,8 @@ def _layers(girth: float, limbs: list[np.ndarray]) -> list[Paint]:
         parts += [(part, 8 + 0.3 * more) for part in tube(line, radii)]
     paints = [Paint(shape, SKIN, PATIENT) for shape, _ in parts]
     paints += [Paint(shape.grow(-SKIN_MM), FAT, PATIENT, grain=7) for shape, _ in parts]
-    paints += [Paint(shape.grow(-SKIN_MM - fat), MUSCLE, PATIENT, grain=9) for shape, fat in parts]
+    paints += [Paint(shape.grow(-SKIN_MM - fat), MUSCLE, FLESH, grain=9) for shape, fat in parts]
+    paints.append(Paint(_trunk(0, flesh=True), MUSCLE, FLESH, grain=9))
     return paints + _fat_planes()
 
 
@@ -119,25 +118,27 @@ def _fat_planes() -> list[Paint]:
                 (740, 20 * side, 96, 12, 8, 0),
             )
         )
-        paints += [Paint(back.grow(2), FAT, share=0.8), Paint(back, MUSCLE + 2, grain=16)]
+        paints += [*_muscle(back, 2, 16)]
         glutei = Ellipsoid((84 * side, 66, 800), (62, 30, 84), (-32 * side, -14 * side, 0))
-        paints += [Paint(glutei.grow(2.5), FAT, share=0.8), Paint(glutei, MUSCLE, grain=18)]
+        paints += [*_muscle(glutei, 2.5, 18)]
         for x, y, wide in ((104, -30, 30), (70, -12, 22), (84, 44, 30), (122, 6, 20)):
             line = [(x * side, y, 880), ((x - 6) * side, y, 980), ((x * 0.5 + 42) * side, y * 0.6, 1190)]
             muscle = tube(line, (wide, wide, wide * 0.5))
-            paints += [Paint(part.grow(2.2), FAT, share=0.7) for part in muscle]
-            paints += [Paint(part, MUSCLE, grain=14) for part in muscle]
+            paints += [paint for part in muscle for paint in _muscle(part, 2.2, 14)[:1]]
+            paints += [paint for part in muscle for paint in _muscle(part, 2.2, 14)[1:]]
         chest = Ellipsoid((72 * side, -86, 380), (64, 11, 52), (26 * side, 20 * side, 6))
-        paints += [
-            Paint(chest.grow(2), FAT, only=(PATIENT,), share=0.8),
-            Paint(chest, MUSCLE, only=(PATIENT,), grain=12),
-        ]
+        paints += _muscle(chest, 2, 12)
         for centre, radii, turn in (
-            ((118, 54, 400), (34, 15, 66), 48), ((110, 84, 392), (40, 13, 62), 40), ((168, 14, 350), (24, 40, 46), 0),
+            ((112, 50, 400), (36, 12, 66), -40), ((104, 76, 392), (40, 11, 60), -38), ((168, 14, 350), (24, 40, 46), 0),
         ):
             blade = Ellipsoid((centre[0] * side, *centre[1:]), radii, (turn * side, 0, 0))
-            paints += [Paint(blade.grow(2.2), FAT, share=0.75), Paint(blade, MUSCLE, grain=12)]
+            paints += _muscle(blade, 2.2, 12)
     return paints
+
+
+def _muscle(shape: Outline, gap: float, grain: float) -> list[Paint]:
+    """A muscle in its wrap of fat, only where there is flesh."""
+    return [Paint(shape.grow(gap), FAT, only=(FLESH,), share=0.7), Paint(shape, MUSCLE, only=(FLESH,), grain=grain)]
 
 
 def _folds(girth: float) -> list[Paint]:
@@ -145,26 +146,34 @@ def _folds(girth: float) -> list[Paint]:
     cleft = Without(Ellipsoid((0, 122 + 70 * (girth - 1), 850), (3.5, 42, 66)), Slab(2, 895, 1000))
     paints = [Paint(cleft, AIR, 0)]
     if girth > 1.25:
-        crease = Ellipsoid((0, -124 - 60 * (girth - 1), 778), (150, 34, 2.6), (0, 0, 16))
+        crease = Ellipsoid((0, -112 - 70 * (girth - 1), 770), (125, 34, 2.4), (0, 0, 42))
         paints.append(Paint(crease, AIR, 0))
     return paints
 
 
-def _trunk(more: float) -> Loft:
+def _trunk(more: float, flesh: bool = False) -> Loft:
+    """The trunk's skin, or the outline of the flesh under the fat.
+
+    Args:
+        more: mm of fat more than a slim person has.
+        flesh: whether the fat is left away, which is thickest at the buttocks.
+    """
+    # s, y, half width, half depth, squareness, share of the fat, mm of fat of a slim person
     rows = (
-        (160, 0, 26, 44, 46, 0, 0), (190, 0, 18, 56, 58, 0, 0.2), (240, 0, 14, 57, 58, 0, 0.3),
-        (272, 0, 16, 60, 60, 0, 0.3), (292, 0, 22, 82, 66, 0, 0.4), (308, 0, 24, 128, 74, 0, 0.5),
-        (325, 0, 20, 166, 82, 0.1, 0.6), (350, 0, 10, 184, 92, 0.2, 0.8), (390, 0, 0, 180, 104, 0.3, 0.9),
-        (440, 0, -3, 172, 112, 0.35, 1), (500, 0, -3, 166, 113, 0.35, 1), (570, 0, -4, 158, 109, 0.35, 1),
-        (625, 0, -4, 154, 106, 0.35, 1), (690, 0, -1, 164, 107, 0.35, 1), (750, 0, 2, 178, 111, 0.3, 1),
-        (826, 0, 4, 184, 112, 0.3, 1), (866, 0, 4, 184, 110, 0.3, 1), (890, 0, 4, 182, 100, 0.2, 1),
+        (160, 22, 44, 46, 0, 0, 4), (190, 10, 55, 61, 0, 0.2, 5), (240, 7, 57, 61, 0, 0.3, 6),
+        (272, 10, 60, 63, 0, 0.3, 7), (292, 19, 82, 66, 0, 0.4, 9), (308, 22, 128, 74, 0, 0.5, 10),
+        (325, 19, 168, 82, 0.1, 0.6, 10), (350, 10, 185, 92, 0.2, 0.8, 11), (390, 0, 180, 104, 0.3, 0.9, 12),
+        (440, -3, 172, 112, 0.35, 1, 13), (500, -3, 166, 113, 0.35, 1, 13), (570, -4, 158, 109, 0.35, 1, 14),
+        (625, -4, 154, 106, 0.35, 1, 17), (690, -1, 164, 107, 0.35, 1, 18), (750, 2, 178, 111, 0.3, 1, 21),
+        (826, 4, 184, 112, 0.3, 1, 22), (866, 4, 184, 110, 0.3, 1, 20), (890, 4, 182, 100, 0.2, 1, 16),
     )
-    return Loft(tuple((s, x, y, a + more * share, b + more * share, q) for s, x, y, a, b, q, share in rows))
+    inset = [SKIN_MM + row[6] if flesh else -more * row[5] for row in rows]
+    return Loft(tuple((s, 0.0, y, a - less, b - less, q) for (s, y, a, b, q, _, _), less in zip(rows, inset)))
 
 
 def _leg(side: int, more: float) -> Loft:
     rows = (
-        (862, 92, 4, 88, 98, 0.1), (900, 91, 4, 88, 96, 0), (1000, 88, 3, 78, 82, 0), (1120, 84, 6, 66, 70, 0),
+        (846, 92, 4, 82, 92, 0.1), (900, 91, 4, 88, 96, 0), (1000, 88, 3, 78, 82, 0), (1120, 84, 6, 66, 70, 0),
         (1230, 80, 6, 56, 60, 0), (1300, 80, 12, 54, 60, 0), (1370, 80, 18, 56, 62, 0), (1480, 78, 14, 46, 52, 0),
         (1600, 75, 12, 34, 40, 0), (1660, 76, 14, 34, 42, 0), (1690, 76, 20, 30, 50, 0),
     )

@@ -89,17 +89,10 @@ def headrest(
         core = Both((Slab(0, -wide - 22, wide + 22), Slab(1, back + 10, deep - 3), Slab(2, span[0] + 3, span[1] - 3)))
         parts = [(pad, CUSHION), (block, CARBON), (core, FOAM)]
     elif kind == "curved":
-        inner = Trough(back + 1, wide + 14, back - centre + 6, 4, span)
+        depths = ((0, 6, CUSHION + 60), (6, 10, 30.0), (10, 26, FOAM - 150))
         top = Slab(1, centre - 12, INFINITE)
-        outside = [
-            Both((Trough(back + mm, wide + 14 + mm, back - centre + 6 + mm, 4, span), top)) for mm in (8, 12, 28)
-        ]
-        wall, hollow = Both((inner, top)), outside
-        parts = [
-            (Without(wall, hollow[0]), CUSHION + 60),
-            (Without(hollow[0], hollow[1]), 30.0),
-            (Without(hollow[1], hollow[2]), FOAM - 150),
-        ]
+        surfaces = {mm: Trough(back + 1 + mm, wide + 9 + mm, back - centre + 6 + mm, 3, span) for mm in (0, 6, 10, 26)}
+        parts = [(Both((Without(surfaces[front], surfaces[rear]), top)), hu) for front, rear, hu in depths]
     elif kind == "box":
         outer = Both((Slab(0, -wide - 52, wide + 52), Slab(1, centre + 8, deep + 4), Slab(2, *span)))
         core = Both((Slab(0, -wide - 49, wide + 49), Slab(1, centre + 11, deep + 1), Slab(2, span[0] + 3, span[1] - 3)))

@@ -17,6 +17,7 @@ from .phantom_tissue import (
     ENAMEL,
     EYE,
     FAT,
+    FLESH,
     FLUID,
     LANDMARK_MM,
     MUSCLE,
@@ -33,13 +34,11 @@ CRANIUM = Ellipsoid((0, 1, 88), (77, 96, 88))
 def head_outline() -> list[Loft | Ellipsoid | Capsule]:
     """The skin of the head without ears and nose."""
     face = Loft(
-        (
-            (70, 0, -26, 60, 62, 0.1), (95, 0, -26, 68, 70, 0.15), (120, 0, -26, 70, 70, 0.1),
-            (150, 0, -26, 66, 70, 0.05), (180, 0, -30, 59, 66, 0), (205, 0, -36, 51, 57, 0), (222, 0, -46, 38, 43, 0),
-            (231, 0, -56, 25, 28, 0), (236, 0, -62, 8, 10, 0),
-        )
+        ((70, 0, -26, 60, 62, 0.1), (95, 0, -26, 68, 70, 0.15), (120, 0, -26, 70, 70, 0.1), (150, 0, -26, 66, 71, 0.05),
+         (180, 0, -30, 59, 68, 0), (205, 0, -36, 52, 61, 0), (222, 0, -46, 42, 51, 0), (232, 0, -52, 30, 42, 0),
+         (238, 0, -56, 14, 28, 0), (241, 0, -58, 4, 10, 0))
     )
-    nape = Ellipsoid((0, 38, 150), (62, 52, 48))
+    nape = Ellipsoid((0, 28, 150), (58, 49, 50))
     return [CRANIUM, face, nape]
 
 
@@ -56,11 +55,14 @@ def features(hair: float) -> list[Paint]:
         hairline = Both((mop, Sheet((0, -78, 40), (1e4, 62), 16, below=False)))
         paints.append(Paint(hairline, -780, PATIENT, grain=190))
     for side in (1, -1):
-        ear = Ellipsoid((80 * side, 12, 130), (5, 18, 31), (-25 * side, 0, 12))
-        paints += [Paint(ear, -20, PATIENT), Paint(Ellipsoid((84 * side, 8, 128), (4, 9, 16)), AIR, 0)]
-        paints.append(Paint(Ellipsoid((77 * side, 14, 150), (5, 7, 9)), SKIN, PATIENT))
-    nose = tube([(0, -92, 113), (0, -106, 138), (0, -109, 148)], (6, 10, 12))
+        ear = Ellipsoid((75 * side, 14, 130), (5, 18, 31), (-28 * side, 0, 12))
+        paints += [Paint(ear, -20, PATIENT), Paint(Ellipsoid((79 * side, 10, 128), (3, 9, 16), (-28 * side, 0, 12)),
+            AIR, 0)]
+        paints.append(Paint(Ellipsoid((71 * side, 14, 154), (5, 7, 9)), SKIN, PATIENT))
+    nose = tube([(0, -88, 108), (0, -99, 138), (0, -102, 149), (0, -92, 156)], (7, 11, 14, 14))
     paints += [Paint(part, SKIN + 10, PATIENT) for part in nose]
+    for side in (1, -1):
+        paints.append(Paint(Capsule((5 * side, -104, 158), (6 * side, -92, 152), 3, 3.5), AIR, 0))
     return paints
 
 
@@ -73,16 +75,17 @@ def throat() -> list[Paint]:
     """Air from the nose to the windpipe's start, tongue, larynx, thyroid bone, neck muscles."""
     paints = []
     muscles = [
-        ([(44, 22, 150), (40, -10, 240), (20, -48, 318)], 11, 1),
-        ([(22, 48, 190), (26, 56, 250), (45, 72, 320)], 15, 1),
-        ([(14, 24, 190), (16, 44, 260), (18, 66, 330)], 11, 1), ([(12, -9, 190), (13, -2, 255), (13, 12, 310)], 8, 1),
-        ([(30, 18, 210), (38, 20, 260), (62, 10, 316)], 10, 1),
+        ([(42, 24, 150), (37, -8, 240), (14, -34, 318)], 10, 0.5),
+        ([(20, 40, 190), (24, 44, 250), (42, 62, 320)], 14, 0.5),
+        ([(13, 26, 190), (15, 38, 260), (18, 60, 330)], 9, 0.4),
+        ([(11, -10, 190), (12, -4, 255), (13, 10, 310)], 7, 0.4),
+        ([(28, 14, 210), (34, 16, 260), (60, 12, 316)], 10, 0.5),
     ]
-    for line, radius, share in muscles:
+    for line, radius, fat in muscles:
         for side in (1, -1):
             points = smooth([(x * side, y, s) for x, y, s in line], 7)
-            paints += [Paint(part.grow(1.6), FAT, share=0.75) for part in tube(points, radius)]
-            paints += [Paint(part, MUSCLE + 6, share=share) for part in tube(points, radius)]
+            paints += [Paint(part.grow(1.5), FAT, only=(FLESH,), share=fat) for part in tube(points, radius)]
+            paints += [Paint(part, MUSCLE + 6, only=(FLESH,), grain=6) for part in tube(points, radius)]
     tongue = Ellipsoid((0, -50, 190), (24, 34, 20), (0, 0, -14))
     paints += [Paint(tongue.grow(2), FAT, share=0.5), Paint(tongue, MUSCLE + 8, grain=8)]
     gullet = Loft(
@@ -95,7 +98,7 @@ def throat() -> list[Paint]:
     larynx = Loft(
         ((222, 0, -34, 18, 14, 0.1), (240, 0, -38, 19, 16, 0), (254, 0, -36, 15, 13, 0), (266, 0, -31, 12, 12, 0))
     )
-    shield = [tube([(0, -56, 236 + n), (20, -40, 233 + n), (22, -26, 232 + n)], 2.2) for n in range(0, 18, 3)]
+    shield = [tube([(0, -52, 236 + n), (20, -38, 233 + n), (22, -26, 232 + n)], 2.2) for n in range(0, 18, 3)]
     paints += [Paint(larynx, 62, PATIENT)]
     paints += [Paint(part, 170, PATIENT) for row in shield for part in row]
     paints += [
@@ -116,14 +119,9 @@ def _floor(grow: float) -> Sheet:
 
 def _vault() -> list[Paint]:
     outer = CRANIUM.grow(-6)
-    bone = Both((outer, _floor(7)))
+    bone = Both((outer, _floor(4)))
     marrow = Without(Both((CRANIUM.grow(-8.5), _floor(0))), CRANIUM.grow(-10.5))
-    paints = [Paint(bone, 950, BONE), Paint(marrow, 420, share=0.8)]
-    for side in (1, -1):
-        petrous = Capsule((12 * side, -2, 139), (58 * side, 22, 133), 7, 12)
-        mastoid = Ellipsoid((59 * side, 24, 145), (12, 14, 21))
-        paints += [Paint(mastoid, 560, BONE), Paint(petrous, 1150, BONE)]
-    return paints
+    return [Paint(bone, 950, BONE), Paint(marrow, 420, share=0.8)]
 
 
 def _brain() -> list[Paint]:
@@ -157,6 +155,10 @@ def _brain() -> list[Paint]:
     paints.append(Paint(Ellipsoid((0, 28, 135), (7, 5, 7)), FLUID))
     paints.append(Paint(Ellipsoid((0, -14, 118), (16, 9, 6)), FLUID + 4))
     paints.append(Paint(Ellipsoid((0, 12, 87), (2, 2, 3)), 210))
+    for side in (1, -1):
+        petrous = Capsule((12 * side, -2, 139), (58 * side, 22, 133), 7, 12)
+        mastoid = Ellipsoid((59 * side, 24, 145), (12, 14, 21))
+        paints += [Paint(mastoid, 560, BONE), Paint(petrous, 1150, BONE)]
     return paints
 
 
@@ -176,7 +178,8 @@ def _face() -> list[Paint]:
         paints += [Paint(part, 880, BONE) for part in tube(rim, 3.6)]
         chew = Ellipsoid((57 * side, -28, 178), (9, 20, 34))
         temple = Ellipsoid((64 * side, -32, 112), (8, 26, 28), (18 * side, 0, 0))
-        paints += [Paint(chew, MUSCLE + 10, grain=6), Paint(temple, MUSCLE + 8, only=(PATIENT,))]
+        paints += [Paint(chew, MUSCLE + 10, only=(FLESH,), grain=6),
+            Paint(temple, MUSCLE + 8, only=(FLESH, PATIENT), grain=6)]
     return paints
 
 
@@ -191,11 +194,10 @@ def _eyes() -> list[Paint]:
         for x, s in ((12, 0), (-12, 0), (0, 12), (0, -12)):
             paints.append(Paint(Capsule(tuple(apex), (centre[0] + x, centre[1] + 5, centre[2] + s), 1.5, 2.3), MUSCLE))
         paints.append(Paint(Capsule(tuple(apex), (centre[0], centre[1] + 11, ORBIT), 2.2, 2.2), 38))
-        paints.append(Paint(Capsule((centre[0], -84, ORBIT), (centre[0], -98, ORBIT), 16, 18), -20, share=0.0))
         ball = Ellipsoid(centre, (12.3, 12.3, 12.3))
         paints += [Paint(ball, 65, EYE), Paint(ball.grow(-1.6), 14)]
         paints.append(Paint(Ellipsoid((centre[0], centre[1] - 7.5, ORBIT), (4.6, 2.4, 4.6)), 105))
-    return [paint for paint in paints if paint.share > 0]
+    return paints
 
 
 def _sinuses() -> list[Paint]:
@@ -207,7 +209,7 @@ def _sinuses() -> list[Paint]:
         paints += [Paint(ethmoid, -520, PATIENT, grain=420)]
         frontal = Ellipsoid((12 * side, -82, 92), (13, 4.5, 10))
         paints += [Paint(frontal.grow(1.5), 900, BONE), Paint(frontal, AIR, PATIENT)]
-        passage = Ellipsoid((6.5 * side, -66, 150), (5, 32, 14))
+        passage = Ellipsoid((6.5 * side, -62, 150), (4.5, 30, 14))
         shelf = Ellipsoid((7 * side, -62, 154), (2.8, 22, 4))
         paints += [Paint(passage, AIR, PATIENT), Paint(shelf, 45, PATIENT)]
         cells = Ellipsoid((59 * side, 24, 144), (9, 11, 17))
@@ -215,21 +217,20 @@ def _sinuses() -> list[Paint]:
         canal = Capsule((84 * side, 8, 130), (50 * side, 10, 131), 3.2, 3)
         paints += [Paint(canal, AIR, PATIENT)]
     sphenoid = Ellipsoid((0, -26, 128), (13, 11, 10))
-    paints += [Paint(sphenoid, AIR, PATIENT), Paint(Slab(0, -0.7, 0.7), 300, share=0.0)]
-    paints += [Paint(Both((Slab(0, -1.0, 1.0), Slab(1, -95, -32), Slab(2, 108, 164))), 320, BONE)]
-    return [paint for paint in paints if paint.share > 0]
+    paints += [Paint(sphenoid, AIR, PATIENT)]
+    return [*paints, Paint(Ellipsoid((0, -62, 138), (1.0, 29, 27)), 150, PATIENT)]
 
 
 def _jaws() -> list[Paint]:
     arch = np.array(
-        [(38, -38), (33, -62), (21, -80), (7, -87), (-7, -87), (-21, -80), (-33, -62), (-38, -38)], dtype=float
+        [(38, -32), (33, -56), (21, -74), (7, -81), (-7, -81), (-21, -74), (-33, -56), (-38, -32)], dtype=float
     )
     curve = smooth(arch, 17)
     paints = [Paint(part, 640, BONE) for part in tube([(x, y + 1, 174) for x, y in curve], 6)]
     chin = smooth(
         [
-            (43, -34, 210), (35, -62, 215), (22, -80, 218), (7, -88, 220), (-7, -88, 220), (-22, -80, 218),
-            (-35, -62, 215), (-43, -34, 210),
+            (43, -30, 208), (35, -57, 214), (22, -75, 218), (7, -83, 220), (-7, -83, 220), (-22, -75, 218),
+            (-35, -57, 214), (-43, -30, 208),
         ],
         17,
     )

@@ -53,7 +53,8 @@ def lungs() -> list[Paint]:
     for side, label in ((-1, RIGHT_LUNG), (1, LEFT_LUNG)):
         paints.append(Paint(_lung(side), LUNG, label, "organ", grain=12))
         # blood settles at the back of the lungs of who lies on the back
-        paints.append(Paint(Both((_lung(side), Slab(1, 40, 200))), LUNG + 75, None, "organ", share=0.6, grain=15))
+        for y in (5, 25, 42, 58, 72):
+            paints.append(Paint(Both((_lung(side), Slab(1, y, 200))), LUNG + 90, None, "organ", share=0.2, grain=15))
     return paints
 
 
@@ -199,20 +200,15 @@ def belly(seed: int, blood: float) -> list[Paint]:
     enhanced = blood > 100
     under = Either((_dome(-1, True, 4), _dome(1, True, 4)))
     paints = [Paint(Both((inside, under)), FAT, PATIENT, "organ", grain=8)]
-    liver_edge = _Wedge((-0.42, -0.12), 561)
-    liver = Both(
-        (
-            inside,
-            Loft(
-                (
-                    (470, -62, -14, 74, 82, 0.2), (520, -50, -14, 92, 84, 0.2), (570, -62, -10, 74, 78, 0.2),
-                    (640, -92, -6, 40, 60, 0),
-                )
-            ),
-            under,
-            liver_edge,
-        )
+    right_lobe = Loft(
+        ((470, -62, -14, 74, 82, 0.2), (520, -56, -14, 86, 84, 0.2), (560, -64, -12, 72, 78, 0.1),
+         (595, -80, -8, 52, 62, 0), (625, -94, -4, 32, 44, 0), (648, -98, -2, 9, 16, 0))
     )
+    left_lobe = Loft(
+        ((488, 8, -46, 52, 36, 0), (520, 18, -50, 62, 34, 0), (550, 2, -58, 50, 26, 0), (575, -12, -64, 30, 17, 0),
+         (592, -22, -66, 8, 6, 0))
+    )
+    liver = Both((inside, Either((right_lobe, left_lobe)), under))
     liver_hu = LIVER + (45 if enhanced else 0)
     paints.append(Paint(liver, liver_hu, LIVER_LABEL, "organ", grain=5))
     rng = np.random.default_rng([seed, 3])
@@ -262,21 +258,6 @@ def belly(seed: int, blood: float) -> list[Paint]:
         for part in tube([*psoas, (92 * side, -18, 830)], (11, 20, 22, 17, 12)):
             paints.append(Paint(part, MUSCLE + 4, PATIENT, grain=7))
     return paints + _bowel(rng) + _pelvic_organs(blood)
-
-
-@dataclass(frozen=True)
-class _Wedge:
-    """All above a slanted plane: s < depth + slope x + slope y."""
-
-    slope: tuple[float, float]
-    depth: float
-
-    def bounds(self) -> tuple[tuple[float, float], ...]:
-        return ((-INFINITE, INFINITE),) * 3
-
-    def distance(self, x: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
-        steep = np.sqrt(1 + self.slope[0] ** 2 + self.slope[1] ** 2)
-        return (s - (self.depth + self.slope[0] * x + self.slope[1] * y)) / np.float32(steep)
 
 
 @dataclass(frozen=True)
@@ -359,8 +340,8 @@ def _bowel(rng: np.random.Generator) -> list[Paint]:
         70,
     )
     paints = []
-    for n in range(16):
-        centre = np.array([rng.uniform(-64, 64), rng.uniform(-70, -26), rng.uniform(655, 770)])
+    for n in range(30):
+        centre = np.array([rng.uniform(-66, 66), rng.uniform(-70, -8), rng.uniform(650, 775)])
         for _ in range(3):
             goal = centre + rng.normal(0, 1, 3) * (22, 12, 14)
             loop = tube([centre, goal], rng.uniform(9, 13))
@@ -371,7 +352,7 @@ def _bowel(rng: np.random.Generator) -> list[Paint]:
     wall = tube(colon, list(widths))
     paints += [Paint(part.grow(5), FAT, PATIENT, share=0.7) for part in wall]
     paints += [Paint(part, 45, PATIENT) for part in wall]
-    paints += [Paint(part.grow(-3.5), -180, grain=260) for part in wall]
+    paints += [Paint(part.grow(-3.5), -110, grain=150) for part in wall]
     for part in wall[18:34:2]:
         gas = Both((part.grow(-3.5), Slab(1, -INFINITE, part.start[1] - 2)))
         paints.append(Paint(gas, AIR))

@@ -217,6 +217,28 @@ class Slab:
 
 
 @dataclass(frozen=True)
+class Above:
+    """All that lies towards the head of a slanted plane: s < depth + slope . (x, y).
+
+    Attributes:
+        slope: mm along s for each mm along x and y.
+        depth: s in mm at x = y = 0.
+    """
+
+    slope: tuple[float, float]
+    depth: float
+
+    def bounds(self) -> Bounds:
+        """The box in mm, without end."""
+        return ((-INFINITE, INFINITE),) * 3
+
+    def distance(self, x: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
+        """Signed distance in mm."""
+        steep = np.sqrt(1 + self.slope[0] ** 2 + self.slope[1] ** 2)
+        return (s - (self.depth + self.slope[0] * x + self.slope[1] * y)) / np.float32(steep)
+
+
+@dataclass(frozen=True)
 class Both:
     """What lies in all of the shapes."""
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from .phantom_shapes import Both, Capsule, Ellipsoid, Loft, Paint, Sheet, Shell, Slab, Without, smooth, tube
+from .phantom_shapes import Above, Both, Capsule, Ellipsoid, Loft, Paint, Sheet, Shell, Slab, Without, smooth, tube
 from .phantom_tissue import BONE, CANCELLOUS, CARTILAGE, DISC, FLUID, LANDMARK_MM, MUSCLE, PATIENT
 
 SPINE_MM = {
@@ -95,8 +95,8 @@ def thorax() -> list[Paint]:
         )
         paints += [Paint(part, 750, BONE) for part in tube(clavicle, 6)]
         cores += [Paint(part, 250) for part in tube(clavicle, 3.2)]
-        blade = Ellipsoid((108 * side, 68, 395), (5, 46, 76), (52 * side, 6 * side, 0))
-        spine_of_blade = [(78 * side, 92, 372), (120 * side, 72, 348), (158 * side, 24, 322)]
+        blade = Ellipsoid((107 * side, 62, 395), (4.5, 44, 74), (52 * side, 6 * side, 0))
+        spine_of_blade = [(76 * side, 80, 376), (120 * side, 62, 350), (156 * side, 18, 324)]
         socket = Ellipsoid((143 * side, 32, 347), (12, 14, 20), (30 * side, 0, 0))
         paints += [Paint(blade, 480, BONE), Paint(socket, 420, BONE)]
         paints += [Paint(part, 520, BONE) for part in tube(spine_of_blade, (4, 7, 8))]
@@ -111,12 +111,13 @@ def pelvis() -> list[Paint]:
             (760, 0, 16, 112, 70, 0), (790, 0, 14, 97, 60, 0), (830, 0, 8, 84, 54, 0), (860, 0, 4, 76, 50, 0),
         )
     )
-    crest = Sheet((0, 12, LANDMARK_MM["Tip of iliac crest"]), (1e4, 80), 42, below=True)
+    crest = Sheet((0, 12, LANDMARK_MM["Tip of iliac crest"]), (1e4, 62), 42, below=True)
+    front, notch = Above((0, 2), 828), Above((0, -1), 858)
     paints: list[Paint] = []
     cores: list[Paint] = []
     for side in (1, -1):
         flank = Slab(0, 42, 200) if side > 0 else Slab(0, -200, -42)
-        window = (crest, flank, Slab(1, -64, 86), Slab(2, 600, 812))
+        window = (crest, flank, front, notch, Slab(1, -50, 84), Slab(2, 600, 815))
         paints.append(Paint(Both((Shell(bowl, 11), *window)), 700, BONE))
         cores.append(Paint(Both((Shell(bowl, 5), *window)), 260, grain=40))
         head = (88 * side, -2, LANDMARK_MM["Head of femur"])

@@ -23,21 +23,22 @@ ENAMEL = 1900.0
 LUNG = -850.0
 LIVER = 60.0
 
-(
-    AIR_LABEL,
-    PATIENT,
-    LEFT_LUNG,
-    RIGHT_LUNG,
-    AIRWAY,
-    TABLE,
-    HEADREST,
-    BONE,
-    LIVER_LABEL,
-    HEART,
-    KIDNEY,
-    EYE,
-    BRAIN_LABEL,
-) = range(13)
+AIR_LABEL = 0
+PATIENT = 1
+LEFT_LUNG = 2
+RIGHT_LUNG = 3
+AIRWAY = 4
+TABLE = 5
+HEADREST = 6
+BONE = 7
+LIVER_LABEL = 8
+HEART = 9
+KIDNEY = 10
+EYE = 11
+BRAIN_LABEL = 12
+FLESH = 13
+"""What lies under the fat of the skin and is nothing else: muscle."""
+
 LUNGS = (LEFT_LUNG, RIGHT_LUNG)
 
 LANDMARK_MM = MappingProxyType(
