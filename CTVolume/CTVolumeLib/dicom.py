@@ -18,6 +18,7 @@ from . import pixels, stacking, volumefile
 from .errors import CTError
 from .headers import NotDicomError, SliceHeader, is_localizer, looks_like_dicom, read_headers
 from .pixels import Progress
+from .quiet import quiet_libraries
 from .sources import Files, Source, is_zip
 from .unshear import upright
 from .volume import CTVolume
@@ -85,7 +86,7 @@ def series_in(path: Path | str, progress: Progress | None = None) -> list[Series
     Raises:
         CTError: nothing there, unreadable folder, bad zip, cancelled.
     """
-    with Files() as files:
+    with Files() as files, quiet_libraries():
         return _scan(Path(path), files, progress).series
 
 
@@ -102,7 +103,7 @@ def read_series(series: Series, *, progress: Progress | None = None, unshear: bo
     """
     if series.unusable is not None:
         raise CTError(series.code, f"{series.name} can't be read: {series.unusable}.", _HINTS.get(series.code, ""))
-    with Files() as files:
+    with Files() as files, quiet_libraries():
         try:
             array, good, notes = pixels.load(list(series.slices), files, progress)
         except MemoryError as error:
@@ -160,7 +161,7 @@ def read(path: Path | str, *, progress: Progress | None = None, unshear: bool = 
         CTError: there is no CT to be read; the message says why.
     """
     path = Path(path)
-    with Files() as files:
+    with Files() as files, quiet_libraries():
         if path.is_file() and not is_zip(path) and not _is_dicom(path, files):
             return volumefile.read(path)
         scan = _scan(path, files, progress)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import re
 import struct
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -98,6 +97,8 @@ class SliceHeader:
 def read_headers(source: Source, files: Files) -> list[SliceHeader]:
     """The slices in a file: none for DICOM that is no image, several for multi-frame files.
 
+    To be called within ``quiet_libraries``.
+
     Raises:
         NotDicomError: not a DICOM file.
         OSError: the file can't be read.
@@ -140,9 +141,7 @@ def is_localizer(header: SliceHeader) -> bool:
 def _parse(data: bytes) -> tuple[Dataset, tuple[int, str, int] | None]:
     """Header, and (offset, kind, length) of the pixels in ``data``, or None where they were not met."""
     stream = io.BytesIO(data)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pydicom's warnings quote the values that they complain about
-        dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(TAGS.values()))
+    dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(TAGS.values()))
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
     if syntax == DeflatedExplicitVRLittleEndian:
         return dataset, None

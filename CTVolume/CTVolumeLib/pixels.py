@@ -10,7 +10,6 @@ import io
 import logging
 import math
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -80,9 +79,7 @@ def load(
     floats = bool(headers[probe].pixels.floats)
     array = np.empty((len(headers), rows, columns), np.int16 if whole and not floats else np.float32)
     target = _Target(array, meaning)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # decoders warn about each slice; what matters is told in the notes
-        good = _fill(headers, files, target, progress)
+    good = _fill(headers, files, target, progress)
     if not good:
         raise _undecodable(name, headers[0])
     array = target.array
@@ -330,9 +327,7 @@ def _decoded(headers: list[SliceHeader], files: Files) -> Iterator[np.ndarray]:
     first = headers[0]
     pixels = first.pixels
     if pixels.offset is None:  # deflated as a whole
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            data = dcmread(io.BytesIO(files.read(first.source)), force=True).PixelData
+        data = dcmread(io.BytesIO(files.read(first.source)), force=True).PixelData
         dtype = _dtype(first)
         count = pixels.rows * pixels.columns
         for header in headers:

@@ -10,8 +10,6 @@ import gzip
 import re
 import struct
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import SimpleITK as sitk  # noqa: N813 - the name that SimpleITK itself uses
 
 from .errors import CTError
 from .pixels import AIR_HU, LOWEST_HU, looks_offset
+from .quiet import quiet_libraries
 from .sources import Files, Source
 from .volume import CTVolume
 
@@ -49,7 +48,7 @@ def read(path: Path) -> CTVolume:
     _check_header(path, notes)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    with _quiet():
+    with quiet_libraries():
         try:
             reader.ReadImageInformation()
             _check_kind(reader, path.name)
@@ -194,14 +193,3 @@ def _nifti_spacing(head: bytes, path: Path, notes: list[tuple[str, str]]) -> boo
             notes.append(("no_orientation", "The header does not say how the volume is oriented."))
         return all(np.isfinite(value) and value > 0 for value in values[1:4])
     raise CTError("bad_volume_file", f"{path.name} is not a NIfTI file.", "Export it again.")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep ITK from writing its warnings to the terminal."""
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
