@@ -34,9 +34,11 @@ def unique_names(paths: Sequence[Path | str]) -> list[str]:
     """
     places = [Path(path).absolute() for path in paths]
     names = [_safe(_without_ending(place)) for place in places]
-    count = Counter(name.casefold() for name in names)
-    names = [
-        name if count[name.casefold()] == 1 else _safe(f"{place.parent.name}-{_without_ending(place)}")
+    parents: dict[str, set[str]] = {}
+    for name, place in zip(names, places):
+        parents.setdefault(name.casefold(), set()).add(place.parent.name.casefold())
+    names = [  # a folder that they share as well would tell nothing
+        name if len(parents[name.casefold()]) == 1 else _safe(f"{place.parent.name}-{_without_ending(place)}")
         for name, place in zip(names, places)
     ]
     count = Counter(name.casefold() for name in names)

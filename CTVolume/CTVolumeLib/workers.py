@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -67,7 +68,7 @@ def on_processes(
     while waiting or suspects:
         alone = bool(suspects)
         queue, size = (suspects, 1) if alone else (waiting, jobs)
-        pool = ProcessPoolExecutor(max_workers=size, env=limits)
+        pool = ProcessPoolExecutor(max_workers=size, env=limits, initializer=_end_with, initargs=(os.getpid(),))
         running: dict[Any, Task] = {}
         broken = False
         try:
@@ -91,6 +92,18 @@ def on_processes(
                     yield task, result
         finally:
             pool.shutdown(wait=True, kill_workers=True)
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end soon after its parent: loky's would stay for ever when the parent is killed."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    if os.name == "posix":  # elsewhere the parent's number stays the same when it is gone
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def on_cluster(

@@ -17,6 +17,7 @@ import pytest
 import support_batch as support
 from CTVolumeLib import batch, workers
 from CTVolumeLib.errors import CTError
+from CTVolumeLib.locks import locked
 
 TESTING = Path(support.__file__).parent
 PROGRAM = [sys.executable, str(TESTING / "support_batch.py")]
@@ -257,6 +258,19 @@ class TestDeath:
         again = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "0 done, 190 kept from an earlier run, 10 failed." in again.stdout
 
+    @pytest.mark.slow
+    def test_processes_end_with_a_killed_program(self, tmp_path):
+        """Else they would hold their memory for ever. Their locks tell: those end with them."""
+        unfinished = tmp_path / "out" / batch.UNFINISHED
+        command = [*PROGRAM, str(tmp_path), str(tmp_path / "out"), "2", "0", "600", "2"]
+        process = subprocess.Popen(command)
+        wait_for(lambda: len(list(unfinished.glob("scan*/*/first.txt"))) == 2)
+        process.kill()
+        process.wait()
+        for number in range(2):
+            with locked(unfinished / f"scan00{number}.lock", wait_s=30) as known:
+                assert known
+
     def test_what_killed_the_program_comes_last(self, tmp_path):
         """An item that brings the whole program down (one job) doesn't hold up the others for ever."""
         items = support.make_items(tmp_path, 4)
@@ -271,6 +285,7 @@ class TestDeath:
     @pytest.mark.slow
     def test_two_runs_at_once_share_the_work(self, tmp_path):
         out = tmp_path / "out"
+        support.make_items(tmp_path, 40)
         command = [*PROGRAM, str(tmp_path), str(out), "40", "0", "0.05", "1"]
         runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
         for run in runs:

@@ -50,12 +50,13 @@ def test_names_that_are_shared_get_their_folder_in_front():
 
 
 def test_names_that_are_still_shared_get_a_number():
-    assert unique_names(["/a/p/ct.nii", "/b/p/ct.nii", "/b/p/ct.mha"]) == ["p-ct", "p-ct-2", "p-ct-3"]
+    assert unique_names(["/a/p/ct.nii", "/b/p/ct.nii", "/b/p/ct.mha"]) == ["ct", "ct-2", "ct-3"]
+    assert unique_names(["/a/p/ct.nii", "/b/q/ct.nii", "/c/q/ct.mha"]) == ["p-ct", "q-ct", "q-ct-2"]
+    assert unique_names(["/d/study"] * 3) == ["study", "study-2", "study-3"]
 
 
 def test_a_number_takes_no_name_of_another():
-    names = unique_names(["/a/p/ct.nii", "/b/p/ct.nii", "/b/p-ct-2.nii"])
-    assert len(set(names)) == 3
+    assert unique_names(["/a/ct.nii", "/b/ct-2.nii", "/a/ct.mha"]) == ["ct", "ct-2", "ct-3"]
 
 
 def test_long_names_fit_on_every_disk():
