@@ -11,7 +11,7 @@ is exact for whole slices (``displacement``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,6 +46,24 @@ _DOME_TRAVEL = 36.0
 """mm that the right dome moves from full expiration to full inspiration in quiet to deep breathing."""
 
 _NECK = (LANDMARK_MM["C1"], LANDMARK_MM["T1"])
+
+_SLAB = 16
+"""Slices that are finished at once, to save memory."""
+
+_MASKS = {
+    "left lung": (LEFT_LUNG,),
+    "right lung": (RIGHT_LUNG,),
+    "airway": (AIRWAY,),
+    "table": (TABLE,),
+    "headrest": (HEADREST,),
+    "equipment": (TABLE, HEADREST),
+    "bone": (BONE,),
+    "liver": (LIVER_LABEL,),
+    "heart": (HEART,),
+    "kidneys": (KIDNEY,),
+    "eyes": (EYE,),
+    "brain": (BRAIN_LABEL,),
+}
 
 
 @dataclass(frozen=True)
@@ -177,7 +195,7 @@ def make(parameters: PhantomParameters | None = None) -> Phantom:
         landmarks,
         locations_at(volume.superior(), landmarks),
         painter.labels,
-        _masks(painter.labels),
+        _Masks(painter.labels),
     )
 
 
@@ -364,23 +382,17 @@ def _equipment(parameters: PhantomParameters) -> list:
 
 def _scan(hu: np.ndarray, labels: np.ndarray, parameters: PhantomParameters) -> np.ndarray:
     """What the scanner makes of it: kernel, noise, round field, whole numbers."""
-    sharp = parameters.kernel == "sharp"
-    if sharp:
-        hu = hu + 0.6 * (hu - ndimage.gaussian_filter(hu, (0, 1, 1)))
-    if parameters.noise > 0:
-        seed = parameters.seed if parameters.noise_seed is None else parameters.noise_seed
-        rng = np.random.default_rng([seed, 5])
-        noise = rng.standard_normal(hu.shape, dtype=np.float32)
-        if not sharp:
-            noise = ndimage.gaussian_filter(noise, (0, 0.7, 0.7))
-            # a Gaussian of width 0.7 pixel leaves this share of white noise
-            noise /= 1 / (2 * np.sqrt(np.pi) * 0.7)
-        # wide cross-sections let fewer photons through; 60 000 mm2 is a middle one
-        inside = ~np.isin(labels, (0, TABLE, HEADREST))
-        area = inside.sum(axis=(1, 2)) * parameters.spacing[0] * parameters.spacing[1]
-        level = parameters.noise * np.clip(0.5 + 0.5 * area / 60_000, 0.5, 2) * (1.8 if sharp else 1)
-        hu = hu + noise * level.astype(np.float32)[:, None, None]
-    array = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
+    seed = parameters.seed if parameters.noise_seed is None else parameters.noise_seed
+    rng = np.random.default_rng([seed, 5])
+    array = np.empty(hu.shape, dtype=np.int16)
+    for start in range(0, len(hu), _SLAB):
+        slab = slice(start, start + _SLAB)
+        picture = hu[slab]
+        if parameters.kernel == "sharp":
+            picture = picture + 0.6 * (picture - ndimage.gaussian_filter(picture, (0, 1, 1)))
+        if parameters.noise > 0:
+            picture = picture + _noise(rng, labels[slab], parameters)
+        array[slab] = np.clip(np.rint(picture), -1024, 3071)
     if parameters.round_field:
         j, i = (np.arange(size) - (size - 1) / 2 for size in array.shape[1:])
         outside = np.hypot(j[:, None] / array.shape[1], i[None, :] / array.shape[2]) > 0.5
@@ -389,13 +401,32 @@ def _scan(hu: np.ndarray, labels: np.ndarray, parameters: PhantomParameters) -> 
     return array
 
 
-def _masks(labels: np.ndarray) -> dict[str, np.ndarray]:
-    names = {
-        "left lung": LEFT_LUNG, "right lung": RIGHT_LUNG, "airway": AIRWAY, "table": TABLE, "headrest": HEADREST,
-        "bone": BONE,
-        "liver": LIVER_LABEL, "heart": HEART, "kidneys": KIDNEY, "eyes": EYE, "brain": BRAIN_LABEL,
-    }  # fmt: skip
-    masks = {name: labels == number for name, number in names.items()}
-    masks["equipment"] = masks["table"] | masks["headrest"]
-    masks["patient"] = (labels != 0) & ~masks["equipment"]
-    return masks
+def _noise(rng: np.random.Generator, labels: np.ndarray, parameters: PhantomParameters) -> np.ndarray:
+    """HU to add to a slab, as strong as the body lets through few photons."""
+    noise = rng.standard_normal(labels.shape, dtype=np.float32)
+    if parameters.kernel == "smooth":
+        width = 0.7  # pixels; a Gaussian leaves the share 1 / (2 sqrt(pi) width) of white noise
+        noise = ndimage.gaussian_filter(noise, (0, width, width)) * (2 * np.sqrt(np.pi) * width)
+    inside = ~np.isin(labels, (0, TABLE, HEADREST))
+    area = inside.sum(axis=(1, 2)) * parameters.spacing[0] * parameters.spacing[1]
+    # 60 000 mm2 is the cross-section of a middle trunk
+    level = parameters.noise * np.clip(0.5 + 0.5 * area / 60_000, 0.5, 2) * (1.8 if parameters.kernel == "sharp" else 1)
+    return noise * level.astype(np.float32)[:, None, None]
+
+
+class _Masks(Mapping):
+    """Masks made when they are asked for: a whole set would need more memory than the scan."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self._labels = labels
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name == "patient":
+            return ~np.isin(self._labels, (0, TABLE, HEADREST))
+        return np.isin(self._labels, _MASKS[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_MASKS, "patient"))
+
+    def __len__(self) -> int:
+        return len(_MASKS) + 1

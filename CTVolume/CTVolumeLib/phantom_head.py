@@ -141,13 +141,12 @@ def _brain() -> list[Paint]:
         paints.append(Paint(Ellipsoid((16 * side, 0, 92), (9, 14, 11)), BRAIN + 4))
         sylvian = [(40 * side, -22, 100), (52 * side, -8, 94), (57 * side, 16, 86)]
         paints += [Paint(part, FLUID + 6, share=0.8) for part in tube(sylvian, 2.2)]
-        for n in range(9):
-            angle = np.radians(18 + 18 * n)
-            for depth, s in ((0.9, 48.0), (0.93, 66.0), (0.93, 88.0)):
-                wide = np.sqrt(1 - ((s - 88) / 76) ** 2)
-                x, y = 63 * wide * np.sin(angle) * side, -81 * wide * np.cos(angle)
-                fold = Capsule((x, y, s - 8), (x * depth * 0.9, y * depth * 0.9, s + 8), 1.8, 1.2)
-                paints.append(Paint(fold, FLUID + 4, share=0.7))
+        for n, s in ((n, s) for s in (46.0, 68.0, 90.0) for n in range(11)):
+            angle = np.radians(12 + 15 * n)
+            wide = np.sqrt(1 - ((s - 88) / 76) ** 2)
+            x, y = 57 * wide * np.sin(angle) * side, -75 * wide * np.cos(angle)
+            furrow = Ellipsoid((x, y, s), (8, 1.5, 11), (float(np.degrees(np.arctan2(y, x))), 0, 0))
+            paints.append(Paint(furrow, FLUID + 4, share=0.8))
     falx = Both((CRANIUM.grow(-12.5), Slab(0, -1.1, 1.1), Slab(2, 0, 76)))
     paints.append(Paint(falx, 48, share=0.8))
     paints.append(Paint(Ellipsoid((0, -4, 94), (2.5, 12, 8)), FLUID))

@@ -203,6 +203,16 @@ class TestPicture:
         assert not made.masks["headrest"][z < made.landmarks["T1"]].any()
         assert not made.masks["table"][z > made.landmarks["C7"]].any()
 
+    def test_a_rolled_patient_lies_with_the_left_side_down(self):
+        flat, rolled = (
+            phantom.make(replace(PLAIN, roll=roll, spacing=(5, 5, 20), coverage=(0.2, 0.3))) for roll in (0, 30)
+        )
+        for name, higher in (("left lung", False), ("right lung", True)):
+            before, after = (_place(made, made.masks[name]) for made in (flat, rolled))
+            assert (after[1] < before[1] - 20) if higher else (after[1] > before[1] + 20), name
+            assert np.hypot(after[0], after[1]) == pytest.approx(np.hypot(before[0], before[1]), abs=3)
+            assert after[2] == pytest.approx(before[2], abs=1)
+
     def test_no_equipment_where_none_is_wanted(self):
         made = phantom.make(replace(PLAIN, table=False, spacing=(8, 8, 30)))
         assert not made.masks["equipment"].any()
