@@ -127,6 +127,7 @@ function layTicks() {
 function layGutter(gutter) {
   const height = gutter.clientHeight;
   const width = gutter.clientWidth;
+  const between = !gutter.closest(".stacked");
   const apart = 17;
   const labels = all("button", gutter).map((button) => ({ button, want: (button.dataset.at / 100) * height }));
   labels.sort((a, b) => a.want - b.want);
@@ -138,7 +139,7 @@ function layGutter(gutter) {
   let path = "";
   labels.forEach(({ button, want, at }) => {
     button.style.top = at + "px";
-    path += `M0 ${want}L16 ${at}M${width} ${want}L${width - 16} ${at}`;
+    path += `M0 ${want}L14 ${at}` + (between ? `M${width} ${want}L${width - 14} ${at}` : "");
   });
   gutter.querySelector("path").setAttribute("d", path);
 }

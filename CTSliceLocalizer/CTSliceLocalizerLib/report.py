@@ -31,6 +31,8 @@ MARKUPS_SCHEMA = (
 )
 """Name of the format of ``.mrk.json``; nothing is fetched from it."""
 
+_SHEARED = " The slices are tilted: each row of a picture is a slice, and z is that of its middle."
+
 CSV_COLUMNS = ("index", "file", "z_mm", "raw", "location", "sigma", "body_mm", "sigma_mm")
 
 
@@ -86,7 +88,7 @@ def write_location_report(path: Path | str, volume: CTVolume, location: ScanLoca
     <div class="axial-box">{html.axial(empty="No slice")}{_left_out(pictures, len(z_mm))}</div>
     <div class="views-box">{html.views(location, "baseline", *shown)}
     <p class="caption">Lines: landmarks, with a band of one standard deviation; blue: the slice shown. Click or drag in
-    a picture to go to that height. Axis: z in mm.</p></div>
+    a picture to go to that height. Axis: z in mm.{_SHEARED if volume.slice_origins is not None else ""}</p></div>
   </div>
 </section>
 <div class="details">
@@ -276,6 +278,7 @@ def _geometry(volume: CTVolume) -> list[tuple[str, str]]:
         between = f"{np.median(steps) if len(steps) else volume.spacing[2]:.3g} mm"
     columns, rows = volume.array.shape[2], volume.array.shape[1]
     return [
+        ("Slices", str(len(z_mm))),
         ("Heights", f"z {html.mm(z_mm.min())} to {html.mm(z_mm.max())} mm"),
         ("Pixels", f"{columns} × {rows}, {spacing}"),
         ("Between slices", between),

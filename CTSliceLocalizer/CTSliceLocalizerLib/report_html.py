@@ -19,6 +19,9 @@ from .report_charts import SHORT_NAMES, nice_ticks
 from .report_pictures import SCALE_CODE, SCALE_HU, View
 from .results import Flag, LandmarkEstimate, ScanLocation
 
+# Coronal and sagittal view side by side are too small where they are wider than this, as a share of their height.
+_STACKED_SHAPE = 2.2
+
 WINDOWS = (("soft", "Soft tissue", 400, 40), ("lung", "Lung", 1500, -600), ("bone", "Bone", 1800, 400))
 """Name, label, width and level in HU."""
 
@@ -175,26 +178,31 @@ def views(
         marks += f'<div class="mark" style="top:{at:.2f}%"></div>'
         name = SHORT_NAMES.get(estimate.name, estimate.name) if short else estimate.name
         labels += _jump(scan, estimate, name, f' data-at="{at:.2f}" style="top:{at:.2f}%"')
-    gutter = (
-        f'<div class="gutter{" short" if short else ""}" role="group" aria-label="Landmarks">'
-        '<svg aria-hidden="true"><path d=""/></svg>'
-        f"{labels}</div>"
-        if labels
-        else '<div style="flex:0 0 12px"></div>'
-    )
     ticks = "".join(
         f'<span style="top:{_percent(z, top, bottom):.2f}%">{f"{z:.0f}".replace("-", "−")}</span>'
         for z in nice_ticks(bottom, top, 6)
+    )
+    axis = f'<div class="axis" aria-hidden="true">{ticks}</div>'
+    kind = "short" if short else "long"
+    gutter = (
+        f'<div class="gutter {kind if labels else "bare"}" role="group" aria-label="Landmarks">'
+        f'<svg aria-hidden="true"><path d=""/></svg>{labels}</div>'
     )
     pictures = [
         _picture(view, name, sides, marks)
         for view, name, sides in ((coronal, "Coronal", "RL"), (sagittal, "Sagittal", "AP"))
         if view is not None
     ]
-    shape = sum(view.width_mm for view in shown) / (top - bottom)
-    return (
-        f'<div class="views" data-mode="section" style="--shape:{shape:.4f}">'
-        f'<div class="axis" aria-hidden="true">{ticks}</div>{gutter.join(pictures)}</div>'
+    widths = [view.width_mm for view in shown]
+    if short or sum(widths) < _STACKED_SHAPE * (top - bottom):
+        shape = sum(widths) / (top - bottom)
+        return f'<div class="views" data-mode="section" style="--shape:{shape:.4f}">{axis}{gutter.join(pictures)}</div>'
+    # A short scan: one above the other, at one scale, so that both are large enough.
+    shape = max(widths) / (top - bottom)
+    return "".join(
+        f'<div class="views stacked" data-mode="section" style="--shape:{shape:.4f}">{axis}{picture}{gutter}'
+        f'<div style="flex:{max(widths) - width:.1f} 1 0"></div></div>'
+        for picture, width in zip(pictures, widths)
     )
 
 
@@ -230,7 +238,7 @@ def facts(location: ScanLocation, extra: Sequence[tuple[str, str]] = ()) -> str:
     """
     series, model = location.series, location.model
     rows = [("Scan", source_name(location)), ("Modality", str(series.get("modality") or "unknown"))]
-    rows += [("Slices", str(series.get("slices", len(location.z_mm)))), *extra]
+    rows += extra
     if location.coverage is not None:
         low, high = sorted((location.coverage.start, location.coverage.stop))
         rows.append(("Coverage", f"{location.coverage.words} (location {low:.3f} to {high:.3f})".replace("-0", "−0")))

@@ -42,7 +42,8 @@ def body(
     reason = (
         match.refused.text
         if match.refused is not None
-        else "The follow-up scan does not reach this place. Scroll to the coloured part of the slider."
+        else "The follow-up scan does not reach this place."
+        + (" Scroll to the coloured part of the slider." if covered.any() else "")
     )
     refused = [("baseline", locations[0].refused), ("follow-up", locations[1].refused)]
     if not any(flag for _, flag in refused):  # else the match only repeats the reason

@@ -18,7 +18,7 @@ from CTVolumeLib.volume import CTVolume
 SCALE_HU = (-1024.0, -160.0, 240.0, 1300.0)
 """HU at the codes of ``SCALE_CODE``; linear between them. -160 to 240 HU is the soft tissue window."""
 
-SCALE_CODE = (0.0, 60.0, 190.0, 255.0)
+SCALE_CODE = (0.0, 50.0, 172.0, 255.0)
 
 MOST_PICTURES = 600
 """Slices that are pictured at most, whatever their size in bytes."""

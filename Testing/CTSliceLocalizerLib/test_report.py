@@ -195,6 +195,13 @@ class TestLocationReport:
         assert caught.value.code == "bad_result"
         assert not list(tmp_path.iterdir())
 
+    def test_tilted_slices_are_told(self, tmp_path, volume):
+        origins = np.array(volume.origins())
+        origins[:, 1] += np.linspace(0, 40, len(origins))
+        assert "The slices are tilted" not in location_page(tmp_path, volume, make_location(volume)).words()
+        volume = replace(volume, slice_origins=origins)
+        assert "The slices are tilted" in location_page(tmp_path, volume, make_location(volume)).words()
+
     @pytest.mark.parametrize(("count", "thickness"), [(1, 5.0), (2, 5.0), (3000, 0.5)])
     def test_any_number_of_slices(self, tmp_path, count, thickness):
         volume = make_volume(count=count, size=24, spacing=(10.0, 10.0, thickness))

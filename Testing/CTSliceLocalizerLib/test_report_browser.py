@@ -469,4 +469,5 @@ class TestLooks:
             picture(browser, tmp_path / f"{n}_{theme}.png")
             assert element_picture(browser, one(browser, '[data-view="coronal"] img.section')).std() > 30
             inside = [name for name in NAMES if location.landmark(name).inside]
-            assert [e.text for e in browser.find_elements("css selector", ".gutter button")] == inside
+            for gutter in browser.find_elements("css selector", ".gutter"):  # two where the views are stacked
+                assert [e.text for e in gutter.find_elements("css selector", "button")] == inside
