@@ -11,7 +11,8 @@ import numpy as np
 
 from .phantom_head import features, head_outline, skull, throat
 from .phantom_organs import Sphere, airways, belly, lung_vessels, lungs, mediastinum, nodules, patches
-from .phantom_shapes import Capsule, Ellipsoid, Loft, Paint, Slab, Without, tube
+from .phantom_painter import Paint
+from .phantom_shapes import Capsule, Ellipsoid, Loft, Slab, Without, tube
 from .phantom_skeleton import arm_bones, legs, pelvis, spine, thorax
 from .phantom_tissue import AIR, FAT, FLESH, MUSCLE, PATIENT, SKIN
 

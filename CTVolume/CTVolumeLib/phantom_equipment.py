@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .phantom_shapes import INFINITE, Both, Bounds, Paint, Slab, Without
+from .phantom_painter import Paint
+from .phantom_shapes import INFINITE, Both, Bounds, Slab, Without
 from .phantom_tissue import HEADREST, TABLE
 
 FOAM = -700.0

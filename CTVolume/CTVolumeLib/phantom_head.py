@@ -6,7 +6,8 @@ from __future__ import annotations
 # fmt: off
 import numpy as np
 
-from .phantom_shapes import Both, Capsule, Ellipsoid, Loft, Paint, Sheet, Slab, Without, smooth, tube
+from .phantom_painter import Paint
+from .phantom_shapes import Both, Capsule, Ellipsoid, Loft, Sheet, Slab, Without, smooth, tube
 from .phantom_tissue import (
     AIR,
     AIRWAY,

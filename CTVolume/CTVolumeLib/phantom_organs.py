@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .phantom_shapes import INFINITE, Both, Either, Ellipsoid, Loft, Paint, Sheet, Slab, smooth, tube
+from .phantom_painter import Paint
+from .phantom_shapes import INFINITE, Both, Either, Ellipsoid, Loft, Sheet, Slab, smooth, tube
 from .phantom_skeleton import spine_y
 from .phantom_tissue import (
     AIR,

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from .phantom_shapes import Above, Both, Capsule, Ellipsoid, Loft, Paint, Sheet, Shell, Slab, Without, smooth, tube
+from .phantom_painter import Paint
+from .phantom_shapes import Above, Both, Capsule, Ellipsoid, Loft, Sheet, Shell, Slab, Without, smooth, tube
 from .phantom_tissue import BONE, CANCELLOUS, CARTILAGE, DISC, FLUID, LANDMARK_MM, MUSCLE, PATIENT
 
 SPINE_MM = {
