@@ -315,6 +315,18 @@ class TestCluster:
         check_200(tmp_path, out)
 
     @pytest.mark.slow
+    def test_an_item_that_kills_workers_costs_only_itself(self, tmp_path, tmp_path_factory):
+        """Not also the one that waited behind it on the same worker, which Dask blames as well."""
+        cluster = Cluster(tmp_path_factory.mktemp("cluster"), nannies=True)
+        try:
+            items = support.make_items(tmp_path, 8, broken=1)
+            outcomes = batch.run(items, support.work_that_kills, tmp_path / "out", scheduler=cluster.address)
+        finally:
+            cluster.close()
+        assert {outcome.name: outcome.code for outcome in outcomes if outcome.code} == {"scan004": "worker_died"}
+        assert len(results(tmp_path / "out")) == 7
+
+    @pytest.mark.slow
     def test_a_scheduler_that_dies_costs_what_is_not_finished(self, tmp_path, cluster):
         items = support.make_items(tmp_path, 40, settings={"seconds": 0.05})
 
@@ -371,12 +383,12 @@ def check_200(folder: Path, out: Path) -> None:
 
 
 class Cluster:
-    """A scheduler and two workers as processes of their own."""
+    """A scheduler and two workers as processes of their own; with nannies, workers that die are started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, nannies: bool = False) -> None:
         distributed = pytest.importorskip("distributed", reason="dask is not installed")
         del distributed
-        environment = {**os.environ, "PYTHONPATH": str(TESTING)}
+        environment = {**os.environ, "PYTHONPATH": str(TESTING), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
         options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment, "cwd": folder}
         dask = [sys.executable, "-m", "dask"]
         found = folder / "scheduler.json"
@@ -385,7 +397,8 @@ class Cluster:
         try:
             wait_for(lambda: found.exists() and found.read_text().strip().endswith("}"), 60)
             self.address = json.loads(found.read_text())["address"]
-            worker = [*dask, "worker", self.address, "--no-nanny", "--nthreads", "1", "--no-dashboard"]
+            worker = [*dask, "worker", self.address, "--nthreads", "1", "--no-dashboard"]
+            worker += ["--nanny" if nannies else "--no-nanny"]
             self.workers = [subprocess.Popen(worker, **options) for _ in range(2)]
             self.processes += self.workers
             self._wait_for_workers()
@@ -401,8 +414,13 @@ class Cluster:
 
     def close(self) -> None:
         for process in self.processes[::-1]:
-            process.kill()
-            process.wait()
+            process.terminate()
+        for process in self.processes[::-1]:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @pytest.fixture
