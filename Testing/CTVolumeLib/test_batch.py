@@ -413,9 +413,8 @@ class Cluster:
             client.wait_for_workers(2, timeout=60)
 
     def close(self) -> None:
-        for process in self.processes[::-1]:
+        for process in self.processes[::-1]:  # the workers first, they say goodbye to the scheduler
             process.terminate()
-        for process in self.processes[::-1]:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
