@@ -82,8 +82,8 @@ class Capsule:
 
     def bounds(self) -> Bounds:
         """The box in mm."""
-        reach = max(self.start_radius, self.stop_radius)
-        return tuple((min(a, b) - reach, max(a, b) + reach) for a, b in zip(self.start, self.stop))
+        first, last = self.start_radius, self.stop_radius
+        return tuple((min(a - first, b - last), max(a + first, b + last)) for a, b in zip(self.start, self.stop))
 
     def distance(self, x: np.ndarray, y: np.ndarray, s: np.ndarray) -> np.ndarray:
         """Signed distance in mm."""
