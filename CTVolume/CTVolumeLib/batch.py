@@ -20,6 +20,7 @@ import logging
 import os
 import shutil
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -79,6 +80,7 @@ class Outcome:
         hint: what to do about it.
         facts: what the work returned, such as numbers for the summary table.
         seconds: how long the work took.
+        details: traceback of an unexpected error; may hold anything, so it goes to the debug log only.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Outcome:
     hint: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    details: str = ""
 
 
 _Task = tuple[Item, str]
@@ -206,6 +209,8 @@ def _run(
         with closing(_checked(_outcomes(tasks, make, jobs, scheduler), out)) as results:
             for outcome in results:
                 outcomes[outcome.name] = outcome
+                if outcome.details:  # here, since the log of another process goes nowhere
+                    logger.debug("%s: %s", outcome.name, outcome.details)
                 _report(progress, len(outcomes), len(items), outcome)
         _remove_leftovers(out)
     return outcomes
@@ -255,7 +260,6 @@ def _make(work: Work, out: Path, task: _Task) -> Outcome:
     except MemoryError:
         outcome = _failed(item, "out_of_memory", f"The memory is not enough for {item.name}.", "Use fewer jobs.")
     except Exception as error:
-        logger.debug("Unexpected error in %s", item.name, exc_info=True)
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             reason = os.strerror(error.errno)
             hint = "Free some space, or choose another folder."
@@ -263,6 +267,7 @@ def _make(work: Work, out: Path, task: _Task) -> Outcome:
         else:  # the text of the error may hold anything, also a patient's name
             message = f"An unexpected problem ({type(error).__name__}) ended the work on {item.name}."
             outcome = _failed(item, "internal", message, "Please report it; the log with --verbose has the details.")
+        outcome = replace(outcome, details=traceback.format_exc())
     if (out / item.name).exists() and outcome.code != "in_the_way":
         outcome = replace(outcome, hint=f"{outcome.hint} An older result is still in {item.name}.".strip())
     return outcome
