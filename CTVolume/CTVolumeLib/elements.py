@@ -6,6 +6,7 @@ Free text is taken only where it has the form or the words that the technical va
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 TAGS = {
     "image_type": 0x00080008,
@@ -58,6 +60,8 @@ TAGS = {
 }
 """The elements that are read. Nothing else is."""
 
+TAG_LIST = [Tag(tag) for tag in TAGS.values()]
+
 _KNOWN_WORDS = frozenset(
     re.findall(
         "[a-z]+",
@@ -75,11 +79,12 @@ class Elements:
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
+        self._found = {int(tag): dataset.get_item(tag) for tag in dataset.keys()}  # noqa: SIM118 - values() would decode
 
     def _raw(self, tag: int) -> tuple[str, Any, bool]:
-        if tag not in self.dataset:
+        element = self._found.get(tag)
+        if element is None:
             return "", None, True
-        element = self.dataset.get_item(tag)
         if isinstance(element, RawDataElement):
             return element.VR or "", element.value, element.is_little_endian
         return element.VR, element.value, True
@@ -115,7 +120,7 @@ class Elements:
             numbers = tuple(float(item) for item in values)
         except (TypeError, ValueError, OverflowError):
             return ()
-        return numbers if all(np.isfinite(numbers)) else ()
+        return numbers if all(map(math.isfinite, numbers)) else ()
 
     def number(self, name: str) -> float | None:
         """The first value."""

@@ -79,9 +79,8 @@ def load(
     floats = bool(headers[probe].pixels.floats)
     array = np.empty((len(headers), rows, columns), np.int16 if whole and not floats else np.float32)
     target = _Target(array, meaning)
-    good = _fill(headers, files, target, progress)
-    if not good:
-        raise _undecodable(name, headers[0])
+    target.put(probe, headers[probe], middle)
+    good = _fill(headers, probe, files, target, progress)
     array = target.array
     if len(good) < len(headers):
         for new, old in enumerate(good):
@@ -250,15 +249,18 @@ def _is_whole(value: float | None, default: float) -> bool:
     return float(default if value is None else value).is_integer()
 
 
-def _fill(headers: list[SliceHeader], files: Files, target: _Target, progress: Progress | None) -> list[int]:
-    """Decode all slices into the array; returns the indices of those that could be decoded."""
+def _fill(
+    headers: list[SliceHeader], done_before: int, files: Files, target: _Target, progress: Progress | None
+) -> list[int]:
+    """Decode all slices but the one that is done into the array; returns the indices of those that could be decoded."""
     tasks: list[list[int]] = []
-    for index in sorted(range(len(headers)), key=lambda item: (str(headers[item].source), headers[item].frame)):
+    rest = (index for index in range(len(headers)) if index != done_before)
+    for index in sorted(rest, key=lambda item: (str(headers[item].source), headers[item].frame)):
         if tasks and headers[tasks[-1][0]].source == headers[index].source:
             tasks[-1].append(index)
         else:
             tasks.append([index])
-    good: list[int] = []
+    good = [done_before]
     with ThreadPoolExecutor(_THREADS) as pool:
         try:
             for done in pool.map(lambda task: _run(task, headers, files, target), tasks):
