@@ -130,8 +130,11 @@ def run(
     _check_names(items)
     out = Path(out).absolute()
     _prepare(out)
-    with locked(out / UNFINISHED / f"{uuid.uuid4().hex}.lock"):  # keeps the folder while we are at work
-        outcomes = _run(items, work, out, jobs, scheduler, progress)
+    try:
+        with locked(out / UNFINISHED / f"{uuid.uuid4().hex}.lock"):  # keeps the folder while we are at work
+            outcomes = _run(items, work, out, jobs, scheduler, progress)
+    except OSError as error:
+        raise _cannot_write(out, error) from error
     with suppress(OSError):  # not empty while another run is at work
         (out / UNFINISHED).rmdir()
     ordered = [outcomes[item.name] for item in items]
@@ -358,11 +361,12 @@ def _prepare(out: Path) -> None:
         probe.write_bytes(b"\0" * 4096)
         probe.unlink()
     except OSError as error:
-        raise CTError(
-            "cannot_write",
-            f"The results can't be written to {out}: {error.strerror or error}.",
-            "Free some space or choose another folder.",
-        ) from error
+        raise _cannot_write(out, error) from error
+
+
+def _cannot_write(out: Path, error: OSError) -> CTError:
+    message = f"The results can't be written to {out}: {error.strerror or error}."
+    return CTError("cannot_write", message, "Free some space or choose another folder.")
 
 
 def _remove_leftovers(out: Path) -> set[str]:

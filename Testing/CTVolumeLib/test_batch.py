@@ -171,6 +171,15 @@ class TestDisk:
         assert error.value.code == "cannot_write"
         assert support.calls(tmp_path) == {}
 
+    def test_a_disk_that_fills_up_between_two_steps_is_said(self, tmp_path, monkeypatch):
+        def refuse(*_args, **_kwargs):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(batch, "locked", refuse)
+        with pytest.raises(CTError, match="No space left") as error:
+            batch.run(support.make_items(tmp_path, 1), support.work, tmp_path / "out")
+        assert error.value.code == "cannot_write"
+
     def test_a_file_where_the_folder_should_be(self, tmp_path):
         (tmp_path / "out").write_text("")
         with pytest.raises(CTError) as error:
