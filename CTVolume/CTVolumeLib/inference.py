@@ -18,15 +18,16 @@ import hashlib
 import io
 import json
 import logging
-import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .blas import one_thread_each, threads
 from .errors import CTError
 
 CARD_SCHEMA = "ct-model/1"
@@ -37,8 +38,8 @@ Progress = Callable[[int, int, str], bool]
 _LOG = logging.getLogger(__name__)
 _HINT = "Reinstall the extension, or choose another model file together with its card."
 _LARGEST_FILE = 512 * 2**20
-_WORKING_MEMORY = 24 * 2**20
-"""Bytes for one chunk: about what stays in the processor's cache; twice as much is slower, not faster."""
+_CACHE = 6 * 2**20
+"""Bytes that one thread works on at a time: about what stays in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ class Part:
             CTError: ``bad_shape`` where x does not fit, ``cancelled``.
         """
         arrays = _check_inputs(self, x)
-        return _in_chunks(arrays, self._chunk(arrays), self._run, progress)
+        with one_thread_each() as own_threads:
+            return _in_chunks(arrays, self._chunk(arrays), self._run, progress, threads() if own_threads else 1)
 
     def macs(self, *shape: int) -> int:
         """Multiplications of one sample in convolutions and dense layers.
@@ -160,20 +162,18 @@ class Part:
         return {name: np.asarray(values[value], np.float32) for name, value in self.outputs}
 
     def _chunk(self, arrays: list[np.ndarray]) -> int:
-        """How many samples at a time: the two largest neighbouring values should fit the working memory."""
-        largest = sum(array[:1].nbytes for array in arrays)
-        previous = largest
+        """How many samples at a time, so that what one operation reads, gathers and writes fits ``_CACHE``."""
+        largest = 1
 
         def measure(node: _Node, result: np.ndarray) -> None:
-            nonlocal largest, previous
-            gathered = node.weights[0].shape[1] if node.op == "conv" else 1
-            largest = max(largest, previous * gathered + 2 * result.nbytes)
-            previous = result.nbytes
+            nonlocal largest
+            gathered = node.weights[0][..., 0].size * result[..., 0].nbytes if node.op == "conv" else result.nbytes
+            largest = max(largest, gathered + 2 * result.nbytes)
 
         if arrays[0].shape[0] <= 1:
             return 1
         self._run([np.zeros((1, *array.shape[1:]), np.float32) for array in arrays], measure)
-        return max(1, min(64, _WORKING_MEMORY // max(1, 4 * largest)))
+        return max(1, min(64, _CACHE // largest))
 
 
 @dataclass(frozen=True)
@@ -235,21 +235,33 @@ def _check_inputs(part: Part | _LiteRTPart, x: np.ndarray | Sequence[np.ndarray]
 
 
 def _in_chunks(
-    arrays: list[np.ndarray], chunk: int, run: Callable, progress: Progress | None
+    arrays: list[np.ndarray], chunk: int, run: Callable, progress: Progress | None, workers: int = 1
 ) -> np.ndarray | dict[str, np.ndarray]:
     total = arrays[0].shape[0]
+    if total == 0:
+        nothing = [np.zeros((1, *(size or 1 for size in array.shape[1:])), np.float32) for array in arrays]
+        return _one_or_dict({name: value[:0] for name, value in run(nothing).items()})
+
+    def work(begin: int) -> dict[str, np.ndarray]:
+        return run([np.asarray(array[begin : begin + chunk], np.float32) for array in arrays])
+
     results: dict[str, np.ndarray] = {}
-    if total == 0:  # the shape of the result is that of one sample
-        one = run([np.zeros((1, *(size or 1 for size in array.shape[1:])), np.float32) for array in arrays])
-        results = {name: value[:0] for name, value in one.items()}
-    for first in range(0, total, chunk):
-        piece = slice(first, min(first + chunk, total))
-        for name, value in run([np.asarray(array[piece], np.float32) for array in arrays]).items():
-            if name not in results:
-                results[name] = np.empty((total, *value.shape[1:]), np.float32)
-            results[name][piece] = value
-        if progress and not progress(piece.stop, total, f"Running the network on {total} slices"):
-            raise CTError("cancelled", "The run was cancelled.")
+    begins = range(0, total, chunk)
+    with ThreadPoolExecutor(max(1, min(workers, len(begins)))) as pool:
+        pieces = pool.map(work, begins) if min(workers, len(begins)) > 1 else map(work, begins)
+        for begin, piece in zip(begins, pieces):
+            for name, value in piece.items():
+                if begin == 0:
+                    results[name] = np.empty((total, *value.shape[1:]), np.float32)
+                results[name][begin : begin + chunk] = value
+            done = min(begin + chunk, total)
+            if progress and not progress(done, total, f"Running the network on {total} slices"):
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise CTError("cancelled", "The run was cancelled.")
+    return _one_or_dict(results)
+
+
+def _one_or_dict(results: dict[str, np.ndarray]) -> np.ndarray | dict[str, np.ndarray]:
     return results if len(results) > 1 else next(iter(results.values()))
 
 
@@ -383,7 +395,7 @@ def _with_litert(parts: Mapping[str, Part], card: Mapping[str, Any], path: Path)
         ) from error
     plain = parts[entry["part"]]
     try:
-        interpreter = Interpreter(model_content=data, num_threads=max(1, os.cpu_count() or 1))
+        interpreter = Interpreter(model_content=data, num_threads=threads())
         runner = interpreter.get_signature_runner()
         ((input_name, details),) = runner.get_input_details().items()
         names = set(runner.get_output_details())
