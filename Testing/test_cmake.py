@@ -52,7 +52,7 @@ def test_lists_are_what_is_on_disk(module, name):
 
 def test_every_module_is_built():
     assert sorted(re.findall(r"add_subdirectory\((\w+)\)", TOP)) == MODULES
-    assert MODULES == ["CTSliceLocalizer", "CTVolume"]
+    assert {"CTSliceLocalizer", "CTVolume"} <= set(MODULES)
 
 
 def test_name_is_the_same_everywhere():
