@@ -12,8 +12,8 @@ import numpy as np
 from .phantom_head import features, head_outline, skull, throat
 from .phantom_organs import Sphere, airways, belly, lung_vessels, lungs, mediastinum, nodules, patches
 from .phantom_painter import Paint
-from .phantom_shapes import Capsule, Ellipsoid, Loft, Slab, Without, tube
-from .phantom_skeleton import arm_bones, legs, pelvis, spine, thorax
+from .phantom_shapes import Both, Capsule, Ellipsoid, Loft, Shell, Slab, Without, tube
+from .phantom_skeleton import arm_bones, legs, pelvis, ribcage, spine, thorax
 from .phantom_tissue import AIR, FAT, FLESH, MUSCLE, PATIENT, SKIN
 
 SKIN_MM = 1.8
@@ -77,7 +77,7 @@ def arm_line(arms: str) -> list[np.ndarray]:
     if arms == "down":
         line = [(166, 18, 336), (238, 40, 622), (226, 6, 866), (206, -10, 1040)]
     elif arms == "up":
-        line = [(160, 10, 326), (168, -30, 40), (30, -20, -128), (-20, -18, -250)]
+        line = [(152, 12, 302), (168, -30, 40), (30, -20, -128), (-20, -18, -250)]
     else:
         raise ValueError(f"Arms are up, down or none, not {arms!r}.")
     # one arm is never bent quite as the other, and two hands do not fit in one place
@@ -98,6 +98,8 @@ def _layers(girth: float, limbs: list[np.ndarray]) -> list[Paint]:
     for line in limbs:
         radii = (52 + 0.4 * more, 41 + 0.4 * more, 28, 16)
         parts += [(part, 8 + 0.3 * more) for part in tube(line, radii)]
+        root = (line[0][0] * 0.45, 22.0, line[0][2] + 18)
+        parts += [(part, 9 + 0.3 * more) for part in tube([root, line[0]], (42 + 0.3 * more, radii[0]))]
     paints = [Paint(shape, SKIN, PATIENT) for shape, _ in parts]
     paints += [Paint(shape.grow(-SKIN_MM), FAT, PATIENT, grain=7) for shape, _ in parts]
     paints += [Paint(shape.grow(-SKIN_MM - fat), MUSCLE, FLESH, grain=9) for shape, fat in parts]
@@ -107,7 +109,7 @@ def _layers(girth: float, limbs: list[np.ndarray]) -> list[Paint]:
 
 def _fat_planes() -> list[Paint]:
     """Fat between the muscles, without which limbs and back look like dough."""
-    paints = []
+    paints = [Paint(Both((Shell(ribcage(8), 3.5), Slab(2, 310, 600))), FAT, only=(FLESH,), share=0.7)]
     for side in (1, -1):
         back = Loft(
             (
@@ -144,7 +146,7 @@ def _muscle(shape: Outline, gap: float, grain: float) -> list[Paint]:
 
 def _folds(girth: float) -> list[Paint]:
     """Air in the cleft of the buttocks and, in stout people, under the belly."""
-    cleft = Without(Ellipsoid((0, 122 + 70 * (girth - 1), 850), (3.5, 42, 66)), Slab(2, 895, 1000))
+    cleft = Without(Ellipsoid((0, 120 + 70 * (girth - 1), 876), (3.5, 36, 60)), Slab(2, 900, 1000))
     paints = [Paint(cleft, AIR, 0)]
     if girth > 1.25:
         crease = Ellipsoid((0, -112 - 70 * (girth - 1), 770), (125, 34, 2.4), (0, 0, 42))

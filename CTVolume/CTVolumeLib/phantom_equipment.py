@@ -18,14 +18,14 @@ HEADRESTS = ("none", "flat", "curved", "box")
 
 
 @dataclass(frozen=True)
-class Trough:
+class Dish:
     """All behind a curved surface: y > bottom - rise (x / half)^power, between two heights s.
 
     Attributes:
         bottom: y in mm of the deepest line.
         half: mm to the side at which the surface has risen by ``rise``.
         rise: mm.
-        power: 2 is a dish, more is a tub.
+        power: 2 is a bowl, more is a tub.
         span: s from and to, mm.
     """
 
@@ -92,13 +92,13 @@ def headrest(
     elif kind == "curved":
         depths = ((0, 6, CUSHION + 60), (6, 10, 30.0), (10, 26, FOAM - 150))
         top = Slab(1, centre - 12, INFINITE)
-        surfaces = {mm: Trough(back + 1 + mm, wide + 9 + mm, back - centre + 6 + mm, 3, span) for mm in (0, 6, 10, 26)}
+        surfaces = {mm: Dish(back + 1 + mm, wide + 9 + mm, back - centre + 6 + mm, 3, span) for mm in (0, 6, 10, 26)}
         parts = [(Both((Without(surfaces[front], surfaces[rear]), top)), hu) for front, rear, hu in depths]
     elif kind == "box":
         outer = Both((Slab(0, -wide - 52, wide + 52), Slab(1, centre + 8, deep + 4), Slab(2, *span)))
         core = Both((Slab(0, -wide - 49, wide + 49), Slab(1, centre + 11, deep + 1), Slab(2, span[0] + 3, span[1] - 3)))
-        cut = Trough(back + 1, wide + 12, back - centre + 6, 4, (span[0] - 1, span[1] + 1))
-        deeper = Trough(cut.bottom + 3, cut.half + 3, cut.rise + 3, cut.power, cut.span)
+        cut = Dish(back + 1, wide + 12, back - centre + 6, 4, (span[0] - 1, span[1] + 1))
+        deeper = Dish(cut.bottom + 3, cut.half + 3, cut.rise + 3, cut.power, cut.span)
         parts = [(Both((outer, cut)), -40.0), (Both((core, deeper)), FOAM + 40)]
     else:
         raise ValueError(f"Unknown headrest {kind!r}; known are {', '.join(HEADRESTS)}.")
@@ -108,5 +108,5 @@ def headrest(
 def _between(
     front: float, back: float, half: float, rise: float, power: int, sides: Slab, span: tuple[float, float]
 ) -> Both:
-    """All between two troughs."""
-    return Both((sides, Without(Trough(front, half, rise, power, span), Trough(back, half, rise * 0.9, power, span))))
+    """All between two dishes."""
+    return Both((sides, Without(Dish(front, half, rise, power, span), Dish(back, half, rise * 0.9, power, span))))

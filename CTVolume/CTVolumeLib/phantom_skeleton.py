@@ -119,8 +119,8 @@ def pelvis() -> list[Paint]:
     for side in (1, -1):
         flank = Slab(0, 42, 200) if side > 0 else Slab(0, -200, -42)
         window = (crest, flank, front, notch, Slab(1, -50, 84), Slab(2, 600, 815))
-        paints.append(Paint(Both((Shell(bowl, 11), *window)), 700, BONE))
-        cores.append(Paint(Both((Shell(bowl, 5), *window)), 260, grain=40))
+        paints.append(Paint(Both((Shell(bowl, 9.5), *window)), 700, BONE))
+        cores.append(Paint(Both((Shell(bowl, 4.5), *window)), 260, grain=40))
         head = (88 * side, -2, LANDMARK_MM["Head of femur"])
         socket = Ellipsoid((head[0] - 5 * side, head[1] + 2, head[2] - 5), (35, 34, 34))
         paints.append(Paint(Both((socket, Slab(0, 40, 106) if side > 0 else Slab(0, -106, -40))), 520, BONE))

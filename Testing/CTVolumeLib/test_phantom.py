@@ -149,6 +149,13 @@ class TestLandmarks:
         assert whole.locations[-1] < 0 < whole.locations[-8]
         assert whole.locations[0] > 0.5
 
+    def test_people_differ_but_keep_their_order(self):
+        everyone = [phantom.landmarks_of(replace(PLAIN, variation=0.12, seed=seed)) for seed in range(40)]
+        steps = np.diff([list(one.values()) for one in everyone], axis=1)
+        assert (steps < 0).all()
+        assert (steps.std(axis=0) > 0.03 * np.abs(steps.mean(axis=0))).all()
+        assert len({one["Head of femur"] for one in everyone}) == 40
+
     def test_same_at_any_spacing(self):
         fine, coarse = (phantom.landmarks_of(replace(PLAIN, spacing=step)) for step in ((1, 1, 1), (5, 5, 9)))
         assert fine == coarse
