@@ -112,7 +112,7 @@ def interpolate(x: np.ndarray, xp: np.ndarray, fp: np.ndarray) -> np.ndarray:
 def _stretch(parameters: PhantomParameters) -> tuple[np.ndarray, np.ndarray]:
     """Knots of the map from s to mm below the vertex in this person."""
     knots = np.array(list(LANDMARK_MM.values()))
-    factors = np.full(len(knots) - 1, parameters.size)
+    factors = np.full(len(knots) - 1, float(parameters.size))
     if parameters.variation:
         rng = np.random.default_rng([parameters.seed, 4])
         factors *= np.clip(1 + parameters.variation * rng.standard_normal(len(factors)), 0.7, 1.3)
