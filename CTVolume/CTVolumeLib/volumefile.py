@@ -6,15 +6,14 @@ channels, several time points, no spacing, values without any air.
 
 from __future__ import annotations
 
-import gzip
 import re
-import struct
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name that SimpleITK itself uses
 
+from . import nifti
 from .errors import CTError
 from .pixels import AIR_HU, LOWEST_HU, looks_offset
 from .quiet import quiet_libraries
@@ -45,31 +44,31 @@ def read(path: Path) -> CTVolume:
             "Supported are DICOM folders, zips and files, NIfTI, NRRD and MetaImage.",
         )
     notes: list[tuple[str, str]] = []
-    _check_header(path, notes)
+    header = _check_header(path, notes)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     with quiet_libraries():
         try:
             reader.ReadImageInformation()
             _check_kind(reader, path.name)
-            image = reader.Execute()
+            array = None if header else _flat(sitk.GetArrayFromImage(reader.Execute()))
         except RuntimeError as error:
-            raise CTError(
-                "bad_volume_file", f"{path.name} can't be read: it is damaged or of another kind.", "Export it again."
-            ) from error
-    if image.GetDimension() == 4:
-        size = [*image.GetSize()[:3], 0]
-        image = sitk.Extract(image, size, [0, 0, 0, 0], sitk.ExtractImageFilter.DIRECTIONCOLLAPSETOSUBMATRIX)
-    array = _hounsfield(sitk.GetArrayFromImage(image), path.name, notes)
-    if not np.all(np.isfinite(image.GetOrigin())):
+            text = f"{path.name} can't be read: it is damaged or of another kind."
+            raise CTError("bad_volume_file", text, "Export it again.") from error
+    if header:
+        array = nifti.read_voxels(path, header)
+    array = _hounsfield(array, path.name, notes)
+    count = len(reader.GetSize())
+    direction = np.array(reader.GetDirection()).reshape(count, count)[:3, :3]
+    if not np.all(np.isfinite(reader.GetOrigin())):
         raise CTError("bad_origin", f"The origin in the header of {path.name} is not a number.", _HINT)
     if array.shape[0] == 1:
         notes.append(("one_slice", "There is only one slice."))
     return CTVolume(
         array=array,
-        spacing=image.GetSpacing(),
-        origin=image.GetOrigin(),
-        direction=image.GetDirection(),
+        spacing=reader.GetSpacing()[:3],
+        origin=reader.GetOrigin()[:3],
+        direction=tuple(float(value) for value in direction.ravel()),
         meta={
             "modality": "CT",
             "kernel": None,
@@ -129,21 +128,17 @@ def _hounsfield(array: np.ndarray, name: str, notes: list[tuple[str, str]]) -> n
             f"The values of {name} lie between {low:g} and {high:g}: gray values of a picture, no Hounsfield units.",
             "Load the original CT instead of pictures of it.",
         )
-    shift = 0
+    whole = array.dtype.kind in "iu" or bool(np.all(array == np.rint(array)))
     if low >= 0:
         if not looks_offset(array):
-            raise CTError(
-                "not_hu", f"The values of {name} ({low:g} to {high:g}) have no air: no Hounsfield units.", _HINT
-            )
-        shift = 1024
+            text = f"The values of {name} ({low:g} to {high:g}) have no air: they are no Hounsfield units."
+            raise CTError("not_hu", text, _HINT)
+        array = array.astype(np.int32 if whole and high < 2**31 else np.float32) - 1024
+        low, high = low - 1024, high - 1024
         notes.append(("no_rescale", "The values look like HU + 1024, which was subtracted."))
-    whole = array.dtype.kind in "iu" or bool(np.all(array == np.rint(array)))
-    fits = min(low - shift, AIR_HU) >= -32768 and high - shift <= 32767
-    if whole and fits:
-        result = (array.astype(np.int32) - shift).astype(np.int16) if shift else array.astype(np.int16, copy=False)
-    else:
-        result = array.astype(np.float32, copy=False) - np.float32(shift)
-    if low - shift <= LOWEST_HU:
+    fits = whole and low >= -32768 and high <= 32767
+    result = array.astype(np.int16 if fits else np.float32, copy=False)
+    if low <= LOWEST_HU:
         result[result <= LOWEST_HU] = AIR_HU
     if low > -500 and np.mean(result == result.min()) > 0.05:
         text = f"The values lie between {low:g} and {high:g} HU: they seem to have been clipped to a window."
@@ -151,45 +146,30 @@ def _hounsfield(array: np.ndarray, name: str, notes: list[tuple[str, str]]) -> n
     return result
 
 
-def _check_header(path: Path, notes: list[tuple[str, str]]) -> None:
+def _check_header(path: Path, notes: list[tuple[str, str]]) -> nifti.NiftiHeader | None:
     """Look for what SimpleITK would quietly replace: a missing spacing by 1 mm, a missing orientation by the axes."""
-    name = path.name.lower()
-    try:
-        with (gzip.open if name.endswith(".gz") else open)(path, "rb") as file:
-            head = file.read(4096)
-    except (OSError, EOFError) as error:
-        raise CTError("bad_volume_file", f"{path.name} can't be read.", "Copy or export it again.") from error
-    except Exception as error:  # zlib.error and the like
-        raise CTError("bad_volume_file", f"{path.name} can't be unpacked.", "Copy it again.") from error
+    name, header = path.name.lower(), None
     if name.endswith((".nii", ".nii.gz")):
-        spacing = _nifti_spacing(head, path, notes)
-    elif name.endswith((".nrrd", ".nhdr")):
-        text = head.split(b"\n\n")[0].decode("latin-1")
-        spacing = bool(re.search(r"^(spacings|space directions):", text, re.MULTILINE | re.IGNORECASE))
-    else:
-        text = head.decode("latin-1")
-        spacing = bool(re.search(r"^ElementS(pacing|ize)\s*=", text, re.MULTILINE))
-    if not spacing:
-        raise CTError(
-            "bad_spacing",
-            f"The header of {path.name} has no valid voxel spacing.",
-            "Correct the header, or load the original DICOM series.",
-        )
-
-
-def _nifti_spacing(head: bytes, path: Path, notes: list[tuple[str, str]]) -> bool:
-    """Whether pixdim holds three positive numbers (NIfTI-1: offset 76, float; NIfTI-2: offset 104, double)."""
-    for order in "<>":
-        size = struct.unpack(f"{order}i", head[:4])[0] if len(head) >= 348 else 0
-        if size == 348:
-            values = struct.unpack(f"{order}8f", head[76:108])
-            codes = struct.unpack(f"{order}2h", head[252:256])
-        elif size == 540 and len(head) >= 540:
-            values = struct.unpack(f"{order}8d", head[104:168])
-            codes = struct.unpack(f"{order}2i", head[344:352])
-        else:
-            continue
-        if codes == (0, 0):
+        header = nifti.read_header(path)
+        spacing = all(np.isfinite(value) and value > 0 for value in header.spacing)
+        if not header.oriented:
             notes.append(("no_orientation", "The header does not say how the volume is oriented."))
-        return all(np.isfinite(value) and value > 0 for value in values[1:4])
-    raise CTError("bad_volume_file", f"{path.name} is not a NIfTI file.", "Export it again.")
+    else:
+        try:
+            with path.open("rb") as file:
+                text = file.read(4096).decode("latin-1")
+        except OSError as error:
+            raise CTError("bad_volume_file", f"{path.name} can't be read.", "Copy or export it again.") from error
+        pattern = (
+            r"^(spacings|space directions):" if name.endswith((".nrrd", ".nhdr")) else r"^ElementS(pacing|ize)\s*="
+        )
+        spacing = re.search(pattern, text.split("\n\n")[0], re.MULTILINE) is not None
+    if not spacing:
+        text = f"The header of {path.name} has no valid voxel spacing."
+        raise CTError("bad_spacing", text, "Correct the header, or load the original DICOM series.")
+    return header
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """Without the axes of one time point."""
+    return array.reshape(array.shape[-3:])
