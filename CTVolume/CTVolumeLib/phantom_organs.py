@@ -344,7 +344,7 @@ def _bowel(rng: np.random.Generator) -> list[Paint]:
     for n in range(30):
         centre = np.array([rng.uniform(-66, 66), rng.uniform(-70, -8), rng.uniform(650, 775)])
         for _ in range(3):
-            goal = centre + rng.normal(0, 1, 3) * (22, 12, 14)
+            goal = np.clip(centre + rng.normal(0, 1, 3) * (20, 12, 13), (-72, -72, 640), (72, 4, 785))
             loop = tube([centre, goal], rng.uniform(9, 13))
             paints += [Paint(part, 42, PATIENT) for part in loop]
             paints += [Paint(part.grow(-3.5), 18 if n % 4 else -700, None, share=0.8, grain=15) for part in loop]
