@@ -44,7 +44,6 @@ WINDOW_MM = 15.0
 """Correlations are averaged over about this half-width when a path is judged."""
 RIVAL_MM = 12.0
 """A height further than this from the path is a rival."""
-_OUTSIDE = 0.4
 MIN_CORRELATION = 0.4
 MIN_LEAD = 0.12
 """By how much the path's correlation has to exceed that of every rival."""
@@ -52,6 +51,9 @@ MIN_LENGTH_MM = 30.0
 """Less than this confirmed altogether is chance."""
 SIGMA_MM = 3.0
 """Standard deviation of a registered match, slice spacing aside."""
+END_SIGMA_MM = 3.0
+"""What is added (in quadrature) at the ends of a scan, where neighbours are on one side only; it fades over END_MM."""
+END_MM = 15.0
 DRIFT = 0.12
 """Growth of that standard deviation per mm of distance from the next registered slice."""
 
@@ -93,11 +95,12 @@ def refine(
     two = _aligned(one, two, z_2, curve)
     offsets = np.arange(-np.ceil(reach / OFFSET_MM), np.ceil(reach / OFFSET_MM) + 1) * OFFSET_MM
     sigma = np.interp(z_1, line.baseline_z_mm, line.sigma_mm)
-    displacement = np.zeros(len(z_1))
+    displacement, expected = np.zeros(len(z_1)), np.full(len(z_1), MIN_CORRELATION)
     for _ in range(PASSES):
         score = _along(_correlate(one, two, *_shared(z_1, z_2, curve + displacement)), z_2, curve, offsets)
-        path = _best_path(score, offsets, sigma)
+        path = _best_path(score, expected, offsets, sigma)
         displacement, accepted = _judge(score, path)
+        expected = _typical(score, path)
     _report(progress, 3, 3, "Done")
     if np.count_nonzero(accepted) * STEP_MM < MIN_LENGTH_MM:
         return match
@@ -222,10 +225,23 @@ def _along(correlation: np.ndarray, z_2: np.ndarray, curve: np.ndarray, offsets:
     return np.where((places >= 0) & (places <= len(z_2) - 1), score, np.nan)
 
 
-def _best_path(score: np.ndarray, offsets: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
+def _typical(score: np.ndarray, path: np.ndarray) -> np.ndarray:
+    """(n,) correlation along the path around each height; where the path is outside, that of the nearest heights."""
+    values = score[np.arange(len(path)), path]
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return np.full(len(path), MIN_CORRELATION)
+    filled = np.interp(np.arange(len(path)), known, values[known])
+    return ndimage.gaussian_filter1d(filled, NEIGHBOURHOOD_MM / STEP_MM, mode="nearest")
+
+
+def _best_path(score: np.ndarray, expected: np.ndarray, offsets: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:
     """(n,) column of the smooth path with the largest sum of correlations, the curve's match as a weak prior."""
-    # Leaving the follow-up costs and gains nothing, so that its end neither holds nor repels the path.
-    gain = np.nan_to_num(score, nan=_OUTSIDE) - 0.01 * (offsets / np.maximum(sigma_mm, 5.0)[:, None]) ** 2
+    # Outside the follow-up counts as much as is typical nearby, so that its end neither holds nor repels the path.
+    gain = (
+        np.where(np.isfinite(score), score, expected[:, None])
+        - 0.01 * (offsets / np.maximum(sigma_mm, 5.0)[:, None]) ** 2
+    )
     total = gain[0].copy()
     came = np.zeros(score.shape, dtype=np.int8)
     for k in range(1, len(score)):
@@ -272,11 +288,17 @@ def _improved(line: Line, z_mm: np.ndarray, displacement: np.ndarray, accepted: 
     shift = np.interp(line.baseline_z_mm, good, displacement[accepted])
     spacing = max(np.median(np.diff(axis)) if len(axis) > 1 else 0.0 for axis in (line.baseline_z_mm, line.slices_z_mm))
     fade = np.maximum(distance - STEP_MM, 0.0) * DRIFT
-    sigma = np.sqrt(SIGMA_MM**2 + (spacing / 2) ** 2 / 3 + fade**2)
     trust = line.sigma_mm**2 / (line.sigma_mm**2 + fade**2)
+    places = line.followup_z_mm + trust * shift
+    to_end = np.minimum(
+        np.minimum(places - line.slices_z_mm[0], line.slices_z_mm[-1] - places),
+        np.minimum(line.baseline_z_mm - line.baseline_z_mm[0], line.baseline_z_mm[-1] - line.baseline_z_mm),
+    )
+    end = END_SIGMA_MM * np.exp(-np.maximum(to_end, 0.0) / END_MM)
+    sigma = np.sqrt(SIGMA_MM**2 + (spacing / 2) ** 2 / 3 + fade**2 + end**2)
     return replace(
         line,
-        followup_z_mm=increasing(line.baseline_z_mm, line.followup_z_mm + trust * shift),
+        followup_z_mm=increasing(line.baseline_z_mm, places),
         sigma_mm=np.where(distance <= STEP_MM, sigma, np.minimum(sigma, np.maximum(line.sigma_mm, SIGMA_MM))),
         registered=distance <= STEP_MM,
     )
