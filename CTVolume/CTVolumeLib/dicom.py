@@ -87,7 +87,7 @@ def series_in(path: Path | str, progress: Progress | None = None) -> list[Series
         CTError: nothing there, unreadable folder, bad zip, cancelled.
     """
     with Files() as files, quiet_libraries():
-        return _scan(Path(path), files, progress).series
+        return _scan(_of_index(Path(path)), files, progress).series
 
 
 def read_series(series: Series, *, progress: Progress | None = None, unshear: bool = False) -> CTVolume:
@@ -160,7 +160,7 @@ def read(path: Path | str, *, progress: Progress | None = None, unshear: bool = 
     Raises:
         CTError: there is no CT to be read; the message says why.
     """
-    path = Path(path)
+    path = _of_index(Path(path))
     with Files() as files, quiet_libraries():
         if path.is_file() and not is_zip(path) and not _is_dicom(path, files):
             return volumefile.read(path)
@@ -246,16 +246,20 @@ def _stacks(group: list[SliceHeader]) -> list[Series]:
     if group[0].spacing is None:
         return [_unusable(group, "bad_spacing", "its headers have no valid pixel spacing")]
     placed = [header for header in group if header.position is not None]
-    unplaced = [header.source for header in group if header.position is None]
+    left_out = [header.source for header in group if header.position is None]
     if not placed:
         made_up = stacking.places_from_slice_location(group)
         if made_up is None:
             return [_unusable(group, "no_positions", "its headers lack ImagePositionPatient, the places of the slices")]
         placed, notes = made_up
-        unplaced = []
+        left_out = []
     elif group[0].orientation is None:
         notes = (("no_orientation", "The headers lack ImageOrientationPatient; the slices are taken as axial."),)
         placed = [replace(header, orientation=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0)) for header in placed]
+    rescaled = [header for header in placed if header.intercept is not None]
+    if rescaled:  # what the values of the others mean can't be known
+        left_out += [header.source for header in placed if header.intercept is None]
+        placed = rescaled
     parts, told_apart_by = stacking.split_acquisitions(placed)
     if len(parts) > 1:
         text = (
@@ -267,7 +271,7 @@ def _stacks(group: list[SliceHeader]) -> list[Series]:
     if copies:
         notes = (*notes, ("duplicate_slices", f"{copies} files are copies of others and {_were(copies)} left out."))
     found = [_usable(part, notes) for part in parts]
-    found[0] = _with_left_out(found[0], unplaced, [])
+    found[0] = _with_left_out(found[0], left_out, [])
     return found
 
 
@@ -355,6 +359,11 @@ def _nothing_usable(path: Path, scan: _Scan) -> CTError:
         return CTError("no_images", f"{text}, such as {scan.damaged[0].name}.", "Copy or export the files again.")
     text = f"{path.name} holds no DICOM images ({scan.total} file{'' if scan.total == 1 else 's'})."
     return CTError("no_images", text, "Choose the folder with the DICOM files of the scan.")
+
+
+def _of_index(path: Path) -> Path:
+    """The folder of a DICOMDIR, which is what is meant by it."""
+    return path.parent if path.name.upper() == "DICOMDIR" and path.is_file() else path
 
 
 def _is_dicom(path: Path, files: Files) -> bool:

@@ -21,7 +21,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from .elements import TAGS, Elements
+from .elements import TAG_LIST, TAGS, Elements
 from .sources import Files, Source
 
 HEAD_BYTES = 1 << 15
@@ -141,7 +141,7 @@ def is_localizer(header: SliceHeader) -> bool:
 def _parse(data: bytes) -> tuple[Dataset, tuple[int, str, int] | None]:
     """Header, and (offset, kind, length) of the pixels in ``data``, or None where they were not met."""
     stream = io.BytesIO(data)
-    dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(TAGS.values()))
+    dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=TAG_LIST)
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
     if syntax == DeflatedExplicitVRLittleEndian:
         return dataset, None
@@ -257,6 +257,8 @@ def _problem(
         return "not_hu", "it is an 8-bit picture whose gray values are not CT numbers"
     if header.slope == 0:
         return "bad_image", "its rescale slope is zero"
+    if pixels.frames > 1 and not elements.sequence(TAGS["frame_groups"]):
+        return "no_positions", "it is a multi-frame picture that does not say where its frames lie"
     if deflated:
         return None
     if pixels.encapsulated:
@@ -268,8 +270,6 @@ def _problem(
             return "truncated", "it is cut off"
         if surplus < 0 or surplus >= max(min(pixels.rows, pixels.columns) * bytes_each, 2):  # a little is padding
             return "bad_image", "it holds another number of pixels than its header says"
-    if pixels.frames > 1 and not elements.sequence(TAGS["frame_groups"]):
-        return "no_positions", "it is a multi-frame picture that does not say where its frames lie"
     return None
 
 

@@ -73,11 +73,18 @@ class Files:
             CTError: the path does not exist or can't be read, or a zip that was asked for is broken or refused.
         """
         if not path.exists():
-            raise CTError("not_found", f"There is no file or folder {path}.", "Check the path.")
+            raise CTError("not_found", f"There is no file or folder {path.name or path}.", "Check the path.")
         if path.is_file():
             return self.members(path) if is_zip(path) else [Source(path)]
         found = []
-        for folder, folders, names in os.walk(path, onerror=_raise_unreadable):
+
+        def unreadable(error: OSError) -> None:
+            if error.filename == str(path):
+                text = f"The folder {path.name} can't be read: {error.strerror}."
+                raise CTError("cannot_read", text, "Check its permissions.") from error
+            found.append(Source(Path(error.filename)))  # counted among what could not be read
+
+        for folder, folders, names in os.walk(path, onerror=unreadable):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 file = Path(folder) / name
@@ -189,11 +196,3 @@ def _read_all(file: io.FileIO, length: int) -> bytes:
             break
         data += more
     return data
-
-
-def _raise_unreadable(error: OSError) -> None:
-    raise CTError(
-        "cannot_read",
-        f"The folder {Path(error.filename or '').name} can't be read: {error.strerror}.",
-        "Check its permissions.",
-    ) from error

@@ -26,6 +26,7 @@ _EVEN_LIMIT_MM = 0.5
 _ROUNDED_MM = 0.1  # positions given to one digit lie off by so much, but never more than a quarter of the spacing
 _SHEAR_MM = 0.2  # in-plane shift over the whole stack that rounding can't explain
 _SAME_ORIENTATION = 0.02  # about 1 degree
+_SAME_SPACING_MM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ def groups(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
     """Slices that can lie in one volume: same series, picture size, pixel spacing and orientation."""
     by_key: dict[Hashable, list[SliceHeader]] = defaultdict(list)
     for header in headers:
-        spacing = None if header.spacing is None else tuple(round(value, 3) for value in header.spacing)
-        shape = (header.pixels.rows, header.pixels.columns)
-        by_key[(header.series_uid or header.source.folder, shape, spacing, is_localizer(header))].append(header)
+        pixels = header.pixels
+        picture = (pixels.rows, pixels.columns, pixels.photometric, is_localizer(header))
+        by_key[(header.series_uid or header.source.folder, picture)].append(header)
     result = []
     for members in by_key.values():
-        result += _by_orientation(members)
+        result += _by_plane(members)
     return result
 
 
@@ -174,21 +175,24 @@ def _axes(header: SliceHeader) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return row, column, np.cross(row, column)
 
 
-def _by_orientation(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
+def _by_plane(headers: list[SliceHeader]) -> list[list[SliceHeader]]:
+    """Slices of the same orientation and pixel spacing; each compared with the first of a group."""
     found: list[list[SliceHeader]] = []
     for header in headers:
         for group in found:
-            first = group[0].orientation
-            if first is None or header.orientation is None:
-                same = first is header.orientation
-            else:
-                same = max(abs(a - b) for a, b in zip(first, header.orientation)) < _SAME_ORIENTATION
-            if same:
+            turned = _differ(group[0].orientation, header.orientation, _SAME_ORIENTATION)
+            if not turned and not _differ(group[0].spacing, header.spacing, _SAME_SPACING_MM):
                 group.append(header)
                 break
         else:
             found.append([header])
     return found
+
+
+def _differ(one: tuple[float, ...] | None, other: tuple[float, ...] | None, limit: float) -> bool:
+    if one is None or other is None:
+        return one is not other
+    return max(abs(a - b) for a, b in zip(one, other)) > limit
 
 
 def _without_copies(headers: list[SliceHeader]) -> list[SliceHeader]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import shutil
+
 import numpy as np
 import pytest
 from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -17,7 +20,7 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from support_dicom import body, codes, enhanced, series, set_stored, tilt, zipped
+from support_dicom import body, codes, dataset, enhanced, series, set_stored, tilt, write, zipped
 
 BIG = body(6, 40, 48)
 """The JPEG 2000 encoder refuses smaller pictures."""
@@ -145,11 +148,19 @@ class TestGeometry:
 
     @pytest.mark.slow
     def test_three_thousand_slices(self, tmp_path):
-        series(tmp_path, body(3000, 8, 8), step=0.5)
+        hu = body(3000, 8, 8)
+        template = write(dataset(hu[0], position=(-8.0, -6.0, 12345.5)), tmp_path / "template").read_bytes()
+        (tmp_path / "template").unlink()
+        uid = dcmread(io.BytesIO(template)).SOPInstanceUID.encode()
+        for k in range(3000):  # pydicom would take ten seconds to write them
+            head = template[:-128].replace(b"12345.5", f"{100 + 0.5 * k:07.1f}".encode())
+            head = head.replace(uid, uid[:-4] + f"{k:04d}".encode())
+            pixels = (hu[k] + 1024).astype("<u2").tobytes()
+            (tmp_path / f"{k * 7 % 3000:04d}.dcm").write_bytes(head + pixels)
         volume = dicom.read(tmp_path)
-        assert volume.array.shape == (3000, 8, 8)
+        assert codes(volume) == []
         np.testing.assert_allclose(volume.superior(), 100 + 0.5 * np.arange(3000))
-        np.testing.assert_array_equal(volume.array, body(3000, 8, 8))
+        np.testing.assert_array_equal(volume.array, hu)
 
 
 class TestTransferSyntaxes:
@@ -313,6 +324,28 @@ class TestMultiFrame:
         np.testing.assert_allclose(volume.superior(), 100 + 2.0 * np.arange(7))
         assert volume.spacing == pytest.approx((0.7, 0.8, 2.0))
 
+    def test_enhanced_with_two_phases(self, tmp_path):
+        """Two temporal positions in one file, frame by frame in turn."""
+        one, other = body(7), (body(7) + 40).astype(np.int16)
+
+        def edit(ds):
+            both = np.stack([one, other], axis=1).reshape(14, 16, 20)
+            frames = []
+            for number in range(14):
+                frame, place, content = Dataset(), Dataset(), Dataset()
+                place.ImagePositionPatient = [-8.0, -6.0, 100.0 + 2 * (number // 2)]
+                content.TemporalPositionIndex = 1 + number % 2
+                frame.PlanePositionSequence, frame.FrameContentSequence = [place], [content]
+                frames.append(frame)
+            ds.PerFrameFunctionalGroupsSequence, ds.NumberOfFrames = frames, 14
+            set_stored(ds, both.astype(int) + 1024)
+
+        enhanced(tmp_path / "a.dcm", one, edit=edit)
+        volumes = [dicom.read_series(item) for item in dicom.series_in(tmp_path)]
+        np.testing.assert_array_equal(volumes[0].array, one)
+        np.testing.assert_array_equal(volumes[1].array, other)
+        assert "temporal position" in dict(volumes[0].meta["warnings"])["several_acquisitions"]
+
     def test_enhanced_in_two_files(self, tmp_path):
         hu = body(7)
         enhanced(tmp_path / "all.dcm", hu)
@@ -380,6 +413,15 @@ class TestSeries:
         found = dicom.series_in(tmp_path)
         assert [item.count for item in found] == [6, 4]
         assert [code for code, _ in found[1].warnings] == ["duplicate_slices"]  # the same four in the zip
+
+    def test_dicomdir_stands_for_its_folder(self, tmp_path):
+        hu = series(tmp_path / "scan", names="IM{:04d}")
+        shutil.copy(get_testdata_file("DICOMDIR", download=False), tmp_path / "DICOMDIR")
+        np.testing.assert_array_equal(dicom.read(tmp_path / "DICOMDIR").array, hu)
+
+    def test_pixel_spacing_may_differ_in_its_last_digits(self, tmp_path):
+        hu = series(tmp_path, edit=lambda ds, k: setattr(ds, "PixelSpacing", [0.8005 + 1e-5 * (k % 2), 0.7005]))
+        np.testing.assert_array_equal(dicom.read(tmp_path).array, hu)
 
     def test_files_without_ending_or_preamble(self, tmp_path):
         hu = series(tmp_path / "scan", names="IM{:04d}")

@@ -64,16 +64,21 @@ class TestNothingToRead:
         assert refusal(tmp_path).code == "no_images"
         assert refusal(tmp_path / "letter.pdf").code == "unknown_format"
 
-    def test_unreadable_folder(self, tmp_path):
-        folder = tmp_path / "locked"
-        folder.mkdir()
-        folder.chmod(0)
-        try:
-            if os.access(folder, os.R_OK):
-                pytest.skip("this user may read everything")
-            assert refusal(tmp_path).code == "cannot_read"
-        finally:
-            folder.chmod(0o700)
+    def test_unreadable_folder(self, tmp_path, monkeypatch):
+        hu = series(tmp_path / "open")
+        (tmp_path / "locked").mkdir()
+        scandir = os.scandir
+
+        def refuse(path):
+            if "locked" in str(path):
+                raise PermissionError(13, "Permission denied", str(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)  # the rights themselves don't stop root
+        np.testing.assert_array_equal(dicom.read(tmp_path).array, hu)
+        error = refusal(tmp_path / "locked")
+        assert error.code == "cannot_read"
+        assert "Permission denied" in error.message
 
 
 class TestDamagedFiles:
@@ -151,6 +156,13 @@ class TestDamagedFiles:
 
         series(tmp_path, edit=edit)
         assert refusal(tmp_path).code == "bad_image"
+
+    def test_one_slice_without_rescale_is_left_out(self, tmp_path):
+        edit = remove("RescaleIntercept", "RescaleSlope")
+        hu = series(tmp_path, body(7), edit=lambda ds, k: edit(ds, k) if k == 6 else None)
+        volume = dicom.read(tmp_path)
+        np.testing.assert_array_equal(volume.array, hu[:6])
+        assert codes(volume) == ["files_left_out"]
 
     def test_zero_slope(self, tmp_path):
         series(tmp_path, edit=lambda ds, k: setattr(ds, "RescaleSlope", 0))
@@ -393,8 +405,14 @@ class TestNotCt:
         np.testing.assert_array_equal(volume.array, hu)
         assert "MR, 20 slices" in dict(volume.meta["warnings"])["other_series"]
 
-    def test_multi_frame_without_positions(self, tmp_path):
-        enhanced(tmp_path / "a.dcm", body(), edit=remove_groups)
+    @pytest.mark.parametrize("compress", [False, True])
+    def test_multi_frame_without_positions(self, tmp_path, compress):
+        def edit(ds):
+            remove_groups(ds)
+            if compress:
+                ds.compress(JPEGLSLossless, generate_instance_uid=False)
+
+        enhanced(tmp_path / "a.dcm", body(), edit=edit)
         assert refusal(tmp_path).code == "no_positions"
 
 
@@ -545,7 +563,7 @@ def remove_groups(ds):
     """Make a multi-frame image one that does not say where its frames lie."""
     del ds.PerFrameFunctionalGroupsSequence
     del ds.SharedFunctionalGroupsSequence
-    ds.PixelSpacing = [0.8, 0.7]
+    ds.PixelSpacing, ds.ImagePositionPatient, ds.ImageOrientationPatient = [0.8, 0.7], [0, 0, 0], [1, 0, 0, 0, 1, 0]
 
 
 def _file_of(k, count):
