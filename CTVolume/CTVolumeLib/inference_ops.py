@@ -54,8 +54,8 @@ def convolution(inputs: list[np.ndarray], weights: Weights, attributes: Mapping[
     (sy, sx), (dy, dx) = _pair(attributes, "stride"), _pair(attributes, "dilation")
     padded, height, width = _pad(picture, (kh, kw), (sy, sx), (dy, dx), attributes["padding"], 0.0)
     gathered = _gather(padded, (kh, kw), (sy, sx), (dy, dx), height, width)
-    result = gathered @ kernel.reshape(-1, outputs)
-    result += bias
+    result = (gathered @ kernel.reshape(-1, outputs)).reshape(-1, width * outputs)
+    result += np.tile(bias, width)  # a row at a time: few channels at a time would be slow
     result = result.reshape(picture.shape[0], height, width, outputs)
     return result[:, 0] if was_sequence else result
 
