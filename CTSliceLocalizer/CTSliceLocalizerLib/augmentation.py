@@ -26,7 +26,7 @@ class Strength:
     hu_gain: float = 0.08
     noise_hu: float = 45.0
     p_left_right: float = 0.5
-    p_front_back: float = 0.12
+    p_front_back: float = 0.2
     p_field_of_view: float = 0.35
     p_blur: float = 0.25
     p_thick: float = 0.25

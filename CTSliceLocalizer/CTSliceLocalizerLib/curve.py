@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 from . import bodyscale, landmarks
 from .bodyscale import BIN_CENTRES
 from .landmarks import BODY_MM, LANDMARKS, LOCATIONS
-from .results import Coverage, Flag, LandmarkEstimate, ScanLocation
+from .results import Coverage, Flag, LandmarkEstimate, ScanLocation, refusal
 from .slicegrid import CELL_MM
 
 STATE_MM = 2.0
@@ -38,6 +38,17 @@ LANDMARK_SPREAD_MM = np.array([5, 5, 4, 5, 5, 8, 7, 22, 6, 6, 8, 8], dtype=float
 """How far, in one person, a landmark lies from where the body coordinate of the average adult has it."""
 SIGMA_FLOOR_MM = 1.5
 FEMORAL_HEADS_END_MM = 880.0
+TRUNK_MM = (340.0, 640.0)
+"""Where left and right differ enough (heart, arch, liver) to tell a mirrored scan."""
+TURN_MARGIN = (0.05, 2.0)
+"""By how much more evidence a cell the turned scan must have: so much, and so much over the number of cells."""
+LOCATING_COST = 4.7
+"""Log-evidence that any scan, however clear, loses once because its place is not known beforehand."""
+EVIDENCE_DOUBTFUL = 0.7
+EVIDENCE_REFUSED = 0.25
+SCALE_PLAUSIBLE = (0.8, 1.18)
+SWAPPED_LOGIT = 0.5
+SHORT_MM = 40.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +128,8 @@ def fit(
     posterior = smooth(estimates.upright.body, estimates.body)
     sequence = estimates.upright
     turned = smooth(estimates.reversed.body[::-1], estimates.body[::-1])
-    upside_down = turned.evidence - posterior.evidence > _turn_margin(len(estimates.z_mm))
+    margin = TURN_MARGIN[0] + TURN_MARGIN[1] / len(estimates.z_mm)
+    upside_down = turned.evidence - posterior.evidence > margin
     if upside_down:
         posterior = replace(
             turned,
@@ -126,6 +138,13 @@ def fit(
             sigma_mm=turned.sigma_mm[::-1],
         )
         sequence = estimates.reversed
+    if _clarity(posterior, estimates) < EVIDENCE_REFUSED:
+        reason = Flag(
+            "not_recognized",
+            "The slices do not look like a human body between head and thighs: nothing that "
+            "the model knows is recognized. Check modality, orientation and slice order.",
+        )
+        return refusal(reason, series=series, flags=flags, model=model)
     found, cell_location = _landmarks(posterior, sequence, estimates.z_mm, upside_down)
     raw_mm, _ = bodyscale.mean_and_sigma(estimates.raw)
     cells = estimates.z_mm
@@ -150,7 +169,7 @@ def fit(
         files=files,
         landmarks=found,
         coverage=_coverage(location, body_mm),
-        flags=flags + _flags(estimates, posterior, body_mm, upside_down),
+        flags=flags + _flags(estimates, posterior, upside_down),
         series=series,
         model=model,
     )
@@ -229,11 +248,6 @@ def _towards_feet(state: np.ndarray, less: np.ndarray, more: np.ndarray) -> np.n
     return result
 
 
-def _turn_margin(cells: int) -> float:
-    """By how much more evidence a cell the turned scan must have; short scans need more."""
-    return 0.05 + 2.0 / cells
-
-
 def _landmarks(
     posterior: Posterior, sequence: Sequence, z_mm: np.ndarray, upside_down: bool
 ) -> tuple[tuple[LandmarkEstimate, ...], np.ndarray]:
@@ -307,9 +321,63 @@ def _coverage(location: np.ndarray, body_mm: np.ndarray) -> Coverage:
     return Coverage(float(location.min()), float(location.max()), words)
 
 
-def _flags(estimates: Estimates, posterior: Posterior, body_mm: np.ndarray, upside_down: bool) -> tuple[Flag, ...]:
+def _clarity(posterior: Posterior, estimates: Estimates) -> float:
+    """Mean log-evidence of a cell, comparable between short and long scans: about 1 where everything is clear."""
+    return posterior.evidence + LOCATING_COST / max(1, int(estimates.body.sum()))
+
+
+def _flags(estimates: Estimates, posterior: Posterior, upside_down: bool) -> tuple[Flag, ...]:
+    """What the user has to know. The thresholds lie between the scans of the training and validation patients as they
+    are and the same scans turned, mirrored, stretched and shuffled.
+    """
     flags = []
+    seen = estimates.body
+    extent = CELL_MM * len(estimates.z_mm)
     if upside_down:
-        flags.append(Flag("upside_down", "The slices seem to be stored upside-down: what the header calls the head end "
-                          "shows the feet end. Locations follow the picture, not the header."))
+        flags.append(
+            Flag(
+                "upside_down",
+                "The slices seem to be stored upside-down: what the header calls the head end "
+                "shows the feet end. Locations follow the picture, not the header.",
+            )
+        )
+    trunk = seen & (posterior.mean_mm > TRUNK_MM[0]) & (posterior.mean_mm < TRUNK_MM[1])
+    if trunk.sum() * CELL_MM >= SHORT_MM and estimates.orientation[trunk, 0].mean() > SWAPPED_LOGIT:
+        flags.append(
+            Flag(
+                "mirrored",
+                "Left and right seem to be swapped, against what the header says (or the organs "
+                "lie mirrored: situs inversus).",
+            )
+        )
+    if seen.sum() * CELL_MM >= SHORT_MM and estimates.orientation[seen, 1].mean() > SWAPPED_LOGIT:
+        flags.append(Flag("back_to_front", "Front and back seem to be swapped, against what the header says."))
+    if extent > 4 * SHORT_MM and not SCALE_PLAUSIBLE[0] <= posterior.scale <= SCALE_PLAUSIBLE[1]:
+        percent = 100 / posterior.scale - 100
+        flags.append(
+            Flag(
+                "spacing",
+                f"The body seems {abs(percent):.0f} % {'longer' if percent > 0 else 'shorter'} than "
+                "an adult's: the slice spacing in the header may be wrong, or the patient is a child or "
+                "unusually built.",
+            )
+        )
+    if _clarity(posterior, estimates) < EVIDENCE_DOUBTFUL:
+        flags.append(
+            Flag(
+                "low_confidence",
+                "Low confidence: much of this scan does not look like what the model knows. "
+                "Check the locations against the pictures.",
+            )
+        )
+    if extent < SHORT_MM:
+        flags.append(Flag("short_scan", f"Only {extent:.0f} mm of the body are shown, little context to locate it by."))
+    if posterior.mean_mm.max() > FEMORAL_HEADS_END_MM:
+        flags.append(
+            Flag(
+                "outside_model",
+                "Some slices lie below the femoral heads, outside what the model knows; "
+                "locations there are extrapolated.",
+            )
+        )
     return tuple(flags)

@@ -84,8 +84,9 @@ def load(folder: Path, patients: Sequence[str]) -> list[Scan]:
 class Sequences(keras.utils.PyDataset):
     """Batches of random stretches; batch ``index`` of an epoch is always the same for the same seed."""
 
-    def __init__(self, scans: Sequence[Scan], *, batches: int, seed: int,
-                 strength: augmentation.Strength | None) -> None:
+    def __init__(
+        self, scans: Sequence[Scan], *, batches: int, seed: int, strength: augmentation.Strength | None
+    ) -> None:
         super().__init__(workers=2, use_multiprocessing=False, max_queue_size=6)
         self.scans = list(scans)
         self.batches = batches
@@ -114,8 +115,9 @@ class Sequences(keras.utils.PyDataset):
         return hu, targets, weights | {"landmarks": np.ones(len(hu), dtype=np.float32)}
 
 
-def make_example(scan: Scan, length: int, rng: np.random.Generator,
-                 strength: augmentation.Strength | None) -> tuple | None:
+def make_example(
+    scan: Scan, length: int, rng: np.random.Generator, strength: augmentation.Strength | None
+) -> tuple | None:
     """A random stretch of a scan with its truth, or None where the scan is too short for it."""
     scale = augmentation.draw_scale(rng, strength) if strength else 1.0
     extent = (length - 1) / scale

@@ -34,8 +34,10 @@ def read_landmarks(path: Path) -> dict[str, dict[str, Annotation]]:
             annotation = Annotation(float(row["z_mm"]), float(row["uncertainty_mm"]))
             readings.setdefault(row["id"], {}).setdefault(row["landmark"], []).append(annotation)
     return {
-        scan: {name: Annotation(*np.mean([(a.z_mm, a.uncertainty_mm) for a in several], axis=0))
-               for name, several in by_name.items()}
+        scan: {
+            name: Annotation(*np.mean([(a.z_mm, a.uncertainty_mm) for a in several], axis=0))
+            for name, several in by_name.items()
+        }
         for scan, by_name in readings.items()
     }
 

@@ -34,7 +34,7 @@ def encoder() -> keras.Model:
     x = layers.Flatten()(x)
     x = layers.Dropout(0.3)(x)
     x = layers.Dense(FEATURES, use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=0.97)(x)
     features = layers.Activation("relu", name="features")(x)
     raw = layers.Dense(len(BIN_CENTRES), name="raw")(layers.Dropout(0.2)(features))
     orientation = layers.Dense(2, name="orientation")(features)
@@ -44,11 +44,11 @@ def encoder() -> keras.Model:
 def context() -> keras.Model:
     """Network over slices: (t, 128) -> fitted (t, bins) and landmarks (t, 12) logits, for any t."""
     features = keras.Input((None, FEATURES), name="features")
-    x = layers.Dropout(0.2)(features)
+    x = layers.Dropout(0.3)(features)
     x = layers.Conv1D(96, 1, activation="relu")(x)
     for dilation in (1, 2, 4, 8, 1):
         y = layers.Conv1D(96, 3, padding="same", dilation_rate=dilation, use_bias=False)(x)
-        y = layers.BatchNormalization()(y)
+        y = layers.BatchNormalization(momentum=0.97)(y)
         y = layers.Dropout(0.1)(layers.Activation("relu")(y))
         x = layers.Add()([x, y])
     body = layers.Conv1D(len(BIN_CENTRES), 1, name="body")(x)
@@ -103,10 +103,10 @@ def _windows() -> layers.Layer:
 
 def _convolution(x: object, channels: int, size: int, stride: int = 1) -> object:
     x = layers.Conv2D(channels, size, strides=stride, padding="same", use_bias=False)(x)
-    return layers.Activation("relu")(layers.BatchNormalization()(x))
+    return layers.Activation("relu")(layers.BatchNormalization(momentum=0.97)(x))
 
 
 def _residual(x: object) -> object:
     y = layers.Conv2D(x.shape[-1], 3, padding="same", use_bias=False)(x)
-    y = layers.BatchNormalization()(y)
+    y = layers.BatchNormalization(momentum=0.97)(y)
     return layers.Activation("relu")(layers.Add()([x, y]))

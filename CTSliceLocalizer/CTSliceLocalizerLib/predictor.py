@@ -75,7 +75,12 @@ def locate(
     estimates = estimate(grid, model, progress)
     index = np.array(axial.meta.get("slice_index", range(len(axial.array))))
     return curve.fit(
-        estimates, z_mm=axial.superior(), index=index, files=axial.sources, series=series, model=about_model,
+        estimates,
+        z_mm=axial.superior(),
+        index=index,
+        files=axial.sources,
+        series=series,
+        model=about_model,
         flags=warnings,
     )
 
@@ -90,9 +95,7 @@ def estimate(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None 
     """
     pictures = grid.hu[..., None].astype(np.float32) / 1000.0
     single = model.parts["encoder"].predict(pictures, progress)
-    upright, reversed_ = (
-        model.parts["context"].predict(single["features"][None, ::step]) for step in (1, -1)
-    )
+    upright, reversed_ = (model.parts["context"].predict(single["features"][None, ::step]) for step in (1, -1))
     return curve.Estimates(
         z_mm=grid.z_mm,
         body=grid.body_cm2 > slicegrid.MIN_BODY_CM2,
@@ -125,6 +128,9 @@ def _not_hounsfield(axial: CTVolume) -> Flag | None:
         return Flag("not_finite", "The scan holds values that are no numbers.")
     low, high = float(sample.min()), float(sample.max())
     if low >= -200 or high <= -200:
-        return Flag("not_hu", f"The values ({low:.0f} to {high:.0f}) are not Hounsfield units: there is no air, "
-                    "or nothing but air. Load the original CT, not a windowed picture.")
+        return Flag(
+            "not_hu",
+            f"The values ({low:.0f} to {high:.0f}) are not Hounsfield units: there is no air, "
+            "or nothing but air. Load the original CT, not a windowed picture.",
+        )
     return None

@@ -54,8 +54,11 @@ def make(axial: CTVolume, *, keep_unmasked: bool = False) -> SliceGrid:
     body = _body(cells)
     area = body.sum(axis=(1, 2)) * (CELL_MM / 10) ** 2
     if area.max() < MIN_BODY_CM2:
-        raise CTError("no_body", "The scan shows no body: nothing in it is dense and large enough.",
-                      "Check that the values are Hounsfield units and that this is a CT of a patient.")
+        raise CTError(
+            "no_body",
+            "The scan shows no body: nothing in it is dense and large enough.",
+            "Check that the values are Hounsfield units and that this is a CT of a patient.",
+        )
     rows, columns = _centre(body)
     hu = _cut(np.where(body, cells, AIR_HU), rows, columns)
     z_mm = z_slices[0] + CELL_MM * np.arange(len(cells))

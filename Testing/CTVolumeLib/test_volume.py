@@ -12,9 +12,7 @@ from CTVolumeLib.volume import CTVolume
 
 SHAPE = (4, 5, 6)
 ORIENTATIONS = [
-    "".join(letters)
-    for axes in itertools.permutations(("LR", "PA", "SI"))
-    for letters in itertools.product(*axes)
+    "".join(letters) for axes in itertools.permutations(("LR", "PA", "SI")) for letters in itertools.product(*axes)
 ]
 
 
