@@ -127,6 +127,11 @@ class Match:
         """The same match with an improved map, pairs for the same heights."""
         return replace(self, line=line, pairs=_pairs(line, np.array([pair.baseline_z_mm for pair in self.pairs])))
 
+    def with_scale(self, scale: float) -> Match:
+        """The same match with the warning about the scale that a better estimate of the scale gives."""
+        flags = tuple(flag for flag in self.flags if flag.code != "scale_differs")
+        return replace(self, flags=(*flags, scale_flag(scale)) if abs(scale - 1) > SCALE_TOLERANCE else flags)
+
     def to_json(self) -> dict[str, Any]:
         """The content of match.json."""
         return {
@@ -183,13 +188,7 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
     stretch = STRETCH
     if abs(scale - 1) > max(SCALE_TOLERANCE, 1.5 * scale_sigma):
         stretch = abs(scale - 1)
-        flags.append(
-            Flag(
-                "scale_differs",
-                f"The follow-up's anatomy seems to be {scale:.2f} times as long as the baseline's: another patient, "
-                "or a wrong slice spacing in one of the headers.",
-            )
-        )
+        flags.append(scale_flag(scale))
     shift, sigma = _regress(z_mm, difference, variance, common, stretch, baseline.z_mm)
     half_slice = 0.5 * max(_spacing(baseline.z_mm), _spacing(followup.z_mm))
     line = Line(
@@ -235,6 +234,19 @@ def _opposite(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float
             )
         )
     return found if at is None else found.at(at)
+
+
+def scale_flag(scale: float) -> Flag:
+    """The warning that the two scans are not equally long, mm to mm.
+
+    Args:
+        scale: length in the follow-up of a millimetre of the baseline.
+    """
+    return Flag(
+        "scale_differs",
+        f"The follow-up's anatomy seems to be {scale:.2f} times as long as the baseline's: another patient, or a wrong "
+        "slice spacing in one of the headers.",
+    )
 
 
 def increasing(baseline_z_mm: np.ndarray, followup_z_mm: np.ndarray) -> np.ndarray:

@@ -95,8 +95,8 @@ def _windows() -> layers.Layer:
         len(WINDOWS_HU),
         1,
         activation="relu6",
-        kernel_initializer=lambda shape, dtype=None: ops.convert_to_tensor(scale.reshape(shape), dtype=dtype),
-        bias_initializer=lambda shape, dtype=None: ops.convert_to_tensor((-low * scale).reshape(shape), dtype=dtype),
+        kernel_initializer=keras.initializers.Constant(scale.reshape(1, 1, 1, -1)),
+        bias_initializer=keras.initializers.Constant(-low * scale),
         name="windows",
     )
 

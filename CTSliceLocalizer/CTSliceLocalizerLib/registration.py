@@ -49,6 +49,8 @@ MIN_LEAD = 0.12
 """By how much the path's correlation has to exceed that of every rival."""
 MIN_LENGTH_MM = 30.0
 """Less than this confirmed altogether is chance."""
+SCALE_LENGTH_MM = 120.0
+"""Over this length the images know the scale between the two scans better than the curves."""
 SIGMA_MM = 4.5
 """Standard deviation of a registered match, slice spacing aside.
 
@@ -108,7 +110,11 @@ def refine(
     _report(progress, 3, 3, "Done")
     if np.count_nonzero(accepted) * STEP_MM < MIN_LENGTH_MM:
         return match
-    return match.with_line(_improved(line, z_1, displacement, accepted))
+    improved = match.with_line(_improved(line, z_1, displacement, accepted))
+    good = z_1[accepted]
+    if np.ptp(good) < SCALE_LENGTH_MM:
+        return improved
+    return improved.with_scale(float(np.polyfit(good, (curve + displacement)[accepted], 1)[0]))
 
 
 def _pictures(volume: CTVolume, low_mm: float, high_mm: float) -> tuple[np.ndarray, np.ndarray]:

@@ -6,10 +6,10 @@ the best weights, and goes on where it was after a kill (the work folder holds a
 
 from __future__ import annotations
 
+import csv
 import json
 import logging
 import platform
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,11 +17,13 @@ import click
 import keras
 import numpy as np
 import tensorflow as tf
+from CTVolumeLib.files import write_atomic
+from CTVolumeLib.inference import Model
 from keras import ops
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from . import augmentation, curve, dataset, export, networks, slicegrid
+from . import augmentation, curve, dataset, evaluation, export, networks, slicegrid
 from .bodyscale import BIN_CENTRES
 from .landmarks import NAMES
 
@@ -84,9 +86,8 @@ def train(
     )
     learn = dataset.Sequences(scans, batches=settings.batches, seed=settings.seed, strength=augmentation.Strength())
     check = dataset.Sequences(validation, batches=settings.validation_batches, seed=settings.seed + 1, strength=None)
-    started = time.time()
     best = work / "best.weights.h5"
-    history = model.fit(
+    model.fit(
         learn,
         validation_data=check,
         epochs=settings.epochs,
@@ -104,8 +105,7 @@ def train(
     model.load_weights(best)
     fit_orientation(encoder, scans)
     record = {
-        "epochs": len(history.epoch),
-        "minutes": round((time.time() - started) / 60, 1),
+        **_progress(work / "log.csv"),
         "settings": asdict(settings),
         "versions": {
             "python": platform.python_version(),
@@ -115,6 +115,14 @@ def train(
         },
     }
     return encoder, context, record
+
+
+def _progress(log_file: Path) -> dict:
+    """Epochs that were run, also before a kill, and the best of them by the validation loss."""
+    with log_file.open(newline="", encoding="utf-8") as file:
+        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
+    best = int(np.argmin(losses))
+    return {"epochs": len(losses), "best_epoch": best + 1, "validation_loss": round(losses[best], 4)}
 
 
 def fit_orientation(encoder: keras.Model, scans: list[dataset.Scan]) -> None:
@@ -225,8 +233,13 @@ def main(data: Path, work: Path, out: Path, epochs: int, seed: int) -> None:
     split = dataset.read_split(SPLIT)
     scans, validation = dataset.load(data, split["train"]), dataset.load(data, split["validation"])
     encoder, context, record = train(scans, validation, work, Settings(seed=seed, epochs=epochs))
-    export.export({"encoder": encoder, "context": context}, out / MODEL_NAME, card(split, scans, record))
-    (work / "record.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    written = export.export({"encoder": encoder, "context": context}, out / MODEL_NAME, card(split, scans, record))
+    log.info("The model is in %s; measuring it on the patients that were held out", out)
+    errors = evaluation.evaluate(data, split["held_out"], Model.load(out / MODEL_NAME))
+    written["accuracy"] = evaluation.summary(errors)
+    write_atomic(out / f"{MODEL_NAME}.json", json.dumps(written, indent=2) + "\n")
+    if out == MODELS:
+        evaluation.write_document(errors, written)
 
 
 if __name__ == "__main__":

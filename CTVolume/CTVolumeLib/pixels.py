@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name that SimpleITK itself uses
+import SimpleITK as sitk
 from pydicom import dcmread
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID

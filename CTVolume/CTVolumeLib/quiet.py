@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-import SimpleITK as sitk  # noqa: N813 - the name that SimpleITK itself uses
+import SimpleITK as sitk
 
 _LOGGERS = ("pydicom", "pylibjpeg", "openjpeg")
 _lock = threading.Lock()

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 - the name that SimpleITK itself uses
+import SimpleITK as sitk
 
 from . import nifti
 from .errors import CTError

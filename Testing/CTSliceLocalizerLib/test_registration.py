@@ -66,6 +66,30 @@ def test_finds_a_known_map_from_a_curve_that_is_off(sample, wrong_by):
     assert np.sqrt(np.mean((errors(after, KNOWN) / sigma) ** 2)) < 1.2
 
 
+def test_the_images_correct_a_false_warning_about_the_scale(sample):
+    followup = make_followup(sample, KNOWN, **MOVED)
+    before = off_by(lambda z: 0.12 * (z + 100), sample, followup, KNOWN)
+    assert [flag.code for flag in before.flags] == ["scale_differs"]
+    after = refine(before, sample, followup)
+    assert not after.flags
+    assert np.median(errors(after, KNOWN, "registered")) < 1.5
+
+
+def test_a_wrong_slice_spacing_is_found_by_the_images(sample):
+    """The header of the follow-up says 12 % too much, and the curves don't tell."""
+    known = KnownMap(shift_mm=412.0)
+    followup = make_followup(sample, known, **MOVED)
+    z_2 = followup.superior()
+    stretched = replace(followup, spacing=(*followup.spacing[:2], 1.12 * followup.spacing[2]))
+    before = off_by(lambda z: 0 * z, sample, followup, known)
+    line = replace(before.line, slices_z_mm=stretched.superior())
+    after = refine(replace(before, line=line), sample, stretched)
+    assert [flag.code for flag in after.flags] == ["scale_differs"]
+    assert "1.1" in after.flags[0].text
+    right = z_2[0] + 1.12 * (known.followup(-100.0) - z_2[0])
+    assert after.at([-100.0]).pairs[0].followup_z_mm == pytest.approx(right, abs=3)
+
+
 def test_volumes_may_be_stored_in_any_orientation(sample):
     followup = make_followup(sample, KNOWN, **MOVED)
     upside_down = replace(

@@ -461,7 +461,7 @@ class TestZips:
         assert refusal(path).code == "zip_too_large"
 
     def test_volume_file_in_a_zip(self, tmp_path):
-        import SimpleITK as sitk  # noqa: N813
+        import SimpleITK as sitk
 
         sitk.WriteImage(sitk.GetImageFromArray(body()), str(tmp_path / "a.mha"))
         path = tmp_path / "a.zip"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from CTVolumeLib import phantom
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.phantom_dicom import TRANSFER_SYNTAXES

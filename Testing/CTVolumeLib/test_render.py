@@ -210,7 +210,7 @@ def test_png_is_read_back_by_others(shape, tmp_path):
 
     image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(to_png(image)))), image)
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     (tmp_path / "a.png").write_bytes(to_png(image))
     np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "a.png"))), image)

@@ -9,7 +9,7 @@ import struct
 import nibabel
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
 from support_dicom import body, codes

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk  # noqa: N813
+import SimpleITK as sitk
 from CTVolumeLib import dicom
 from pydicom import dcmread
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
