@@ -97,8 +97,8 @@ def summary(errors: Sequence[LandmarkError]) -> dict[str, dict[str, float | int]
             "median_mm": round(float(np.median(off)), 1),
             "mean_mm": round(float(off.mean()), 1),
             "worst_mm": round(float(off.max()), 1),
-            "missed": sum(e.error_mm is None and e.inside_true for e in some),
-            "gross_not_flagged": sum(_gross(e) for e in some),
+            "missed": int(sum(e.error_mm is None and e.inside_true for e in some)),
+            "gross_not_flagged": int(sum(_gross(e) for e in some)),
         }
     return result
 
@@ -117,7 +117,7 @@ Written by `make train`; do not edit. Model {card["name"]}, sha256 {card["sha256
 or tuning; who they are is in `CTSliceLocalizer/Resources/Models/patients.json`. An error is found minus annotated z;
 the annotations themselves are uncertain by 2 to 8 mm. "hn" are head-and-neck planning CT of one challenge, "other"
 are diagnostic scans of many sources; the two are never pooled. "Missed" is a landmark that is annotated in the scan
-but was said to lie outside; "gross, unflagged" is off by more than {GROSS_MM:.0f} mm in a scan without a warning.
+but was said to lie outside; "unflagged > 60" is off by more than {GROSS_MM:.0f} mm in a scan without a warning.
 
 {table(errors)}
 
@@ -137,7 +137,7 @@ def _gross(error: LandmarkError) -> bool:
 def table(errors: Sequence[LandmarkError]) -> str:
     """Markdown tables: by family, by family and landmark, and the worst."""
     lines = [
-        "| scans | patients | landmarks | median mm | mean mm | 90 % within mm | worst mm | missed | gross, unflagged |",
+        "| scans | patients | landmarks | median mm | mean mm | 90 % in mm | worst mm | missed | unflagged > 60 |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for family in ("hn", "other"):
