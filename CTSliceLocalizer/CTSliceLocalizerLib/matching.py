@@ -36,7 +36,7 @@ DISPLACEMENT_LENGTH_MM = 100.0
 """Distance over which that displacement changes."""
 STRETCH = 0.02
 """Standard deviation of the scale between two scans of one patient, 1 = no change."""
-SCALE_TOLERANCE = 0.07
+SCALE_TOLERANCE = 0.1
 """A scale further from 1 than this is another patient or wrong slice spacing."""
 LITTLE_OVERLAP_MM = 40.0
 _MIN_SLOPE = 0.2
@@ -127,10 +127,16 @@ class Match:
         """The same match with an improved map, pairs for the same heights."""
         return replace(self, line=line, pairs=_pairs(line, np.array([pair.baseline_z_mm for pair in self.pairs])))
 
-    def with_scale(self, scale: float) -> Match:
-        """The same match with the warning about the scale that a better estimate of the scale gives."""
+    def with_scale(self, scale: float, length_mm: float) -> Match:
+        """The same match with the warning about the scale that a better estimate gives.
+
+        Args:
+            scale: as for ``scale_flag``.
+            length_mm: over which it was measured; over a short length posture and breath alone change it.
+        """
         flags = tuple(flag for flag in self.flags if flag.code != "scale_differs")
-        return replace(self, flags=(*flags, scale_flag(scale)) if abs(scale - 1) > SCALE_TOLERANCE else flags)
+        tolerance = max(SCALE_TOLERANCE, 3 * DISPLACEMENT_MM / length_mm)
+        return replace(self, flags=(*flags, scale_flag(scale)) if abs(scale - 1) > tolerance else flags)
 
     def to_json(self) -> dict[str, Any]:
         """The content of match.json."""

@@ -114,7 +114,7 @@ def refine(
     good = z_1[accepted]
     if np.ptp(good) < SCALE_LENGTH_MM:
         return improved
-    return improved.with_scale(float(np.polyfit(good, (curve + displacement)[accepted], 1)[0]))
+    return improved.with_scale(float(np.polyfit(good, (curve + displacement)[accepted], 1)[0]), float(np.ptp(good)))
 
 
 def _pictures(volume: CTVolume, low_mm: float, high_mm: float) -> tuple[np.ndarray, np.ndarray]:

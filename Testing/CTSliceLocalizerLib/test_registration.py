@@ -68,7 +68,7 @@ def test_finds_a_known_map_from_a_curve_that_is_off(sample, wrong_by):
 
 def test_the_images_correct_a_false_warning_about_the_scale(sample):
     followup = make_followup(sample, KNOWN, **MOVED)
-    before = off_by(lambda z: 0.12 * (z + 100), sample, followup, KNOWN)
+    before = off_by(lambda z: 0.12 * (z + 100), sample, followup, KNOWN).with_scale(1.12, 300.0)
     assert [flag.code for flag in before.flags] == ["scale_differs"]
     after = refine(before, sample, followup)
     assert not after.flags
