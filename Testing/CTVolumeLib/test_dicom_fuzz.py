@@ -15,7 +15,6 @@ from CTVolumeLib.errors import CTError
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from pydicom.dataelem import RawDataElement
-from pydicom.errors import BytesLengthException
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEGLSLossless
 from support_dicom import body, enhanced, series
@@ -121,7 +120,7 @@ def test_damaged_elements(kind, victims, changes):
                 enhanced(Path(folder) / "a.dcm", body(5, 12, 14), edit=edit)
             else:
                 series(Path(folder), body(5, 12, 14), edit=edit, **KINDS[kind])
-        except (BytesLengthException, LookupError, ValueError, TypeError):
+        except Exception:
             reject()  # so damaged that pydicom can't even write it
         read_honestly(Path(folder))
 

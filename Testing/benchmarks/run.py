@@ -1,0 +1,18 @@
+"""All benchmarks, one table: ``make bench``. Figures are ratios of things measured side by side in this run."""
+
+from __future__ import annotations
+
+import bench_inference
+import bench_locate
+import bench_reading
+
+
+def main() -> None:
+    for bench in (bench_reading, bench_inference, bench_locate):
+        print(f"\n{(bench.__doc__ or '').splitlines()[0]}")
+        for row in bench.run():
+            print("  " + " | ".join(str(cell) for cell in row), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Every command and snippet in the README is one that runs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from CTSliceLocalizerLib.cli import main
+from CTVolumeLib.samples import sample
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_make_target_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"\bmake ([a-z-]+)", README))
+    assert {"demo", "test", "bench", "train"} <= targets
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+
+
+def test_pictures_and_documents_exist() -> None:
+    for path in re.findall(r"\]\((Docs/[^)]+)\)", README) + re.findall(r"`(Docs/[^`]+)`", README):
+        assert (ROOT / path).is_file(), path
+
+
+@pytest.mark.slow
+def test_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = sample("CTChestSample").path, sample("CTChestSampleFollowUp").path
+    commands = re.findall(r"^    ct-localize (.+)$", README, re.MULTILINE)
+    assert len(commands) == 3
+    for line in sorted(commands, key=lambda line: not line.startswith("phantom")):
+        if line.startswith("locate"):
+            shutil.copytree(tmp_path / "phantom" / "phantom", tmp_path / "scan_folder")
+            shutil.make_archive("more", "zip", tmp_path / "scan_folder")
+            shutil.copy(first, "chest.nii.gz")
+        if line.startswith("match"):
+            line = line.replace("match baseline followup", f"match {first} {second}")
+        assert main(line.split()) == 0, line
+
+
+def test_the_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(sample("CTChestSample").path, "chest.nii.gz")
+    snippet = re.search(r"## From Python\n\n((?:    .*\n|\n)+)", README)[1]
+    exec(compile("\n".join(line[4:] for line in snippet.splitlines()), "README", "exec"), {})
+    assert "chest" in capsys.readouterr().out or "neck" in capsys.readouterr().out
