@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_every_make_target_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"\bmake ([a-z-]+)", README))
+    targets = set(re.findall(r"(?:`|^    )make ([a-z-]+)", README, re.MULTILINE))
     assert {"demo", "test", "bench", "train"} <= targets
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
@@ -47,4 +47,4 @@ def test_the_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     shutil.copy(sample("CTChestSample").path, "chest.nii.gz")
     snippet = re.search(r"## From Python\n\n((?:    .*\n|\n)+)", README)[1]
     exec(compile("\n".join(line[4:] for line in snippet.splitlines()), "README", "exec"), {})
-    assert "chest" in capsys.readouterr().out or "neck" in capsys.readouterr().out
+    assert "neck to" in capsys.readouterr().out
