@@ -168,6 +168,19 @@ class TestLocate:
         assert cli.main(["locate", *paths, "--out", str(tmp_path / "out"), "--no-report"]) == 0
         assert {path.name for path in (tmp_path / "out").iterdir()} == {"a-scan", "b-scan", "summary.csv"}
 
+    @pytest.mark.slow
+    def test_several_processes_locate_with_the_shipped_model(self, scans, tmp_path):
+        """The processes don't know of the fake network."""
+        paths = [str(scans / name) for name in ("one.nii.gz", "series", "two.nrrd")]
+        out = tmp_path / "out"
+        assert cli.main(["locate", *paths, "--out", str(out), "--no-report", "--jobs", "2", "--engine", "numpy"]) == 0
+        contents = [
+            json.loads((out / name / "location.json").read_text(encoding="utf-8")) for name in ("one", "series", "two")
+        ]
+        assert contents[0]["model"]["name"] == "ct-slice-localizer"
+        for content in contents:
+            assert content["landmarks"] == contents[0]["landmarks"]
+
     def test_no_name_or_id_reaches_the_results(self, scans, tmp_path, capsys):
         assert cli.main(["locate", str(scans / "series"), "--out", str(tmp_path / "out"), "-v"]) == 0
         written = b"".join(path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
