@@ -51,6 +51,7 @@ bench: setup
 train: setup
 	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make train CT_DATA_DIR=<folder with vol/ and landmarks.csv>"; exit 2; }
 	$(BIN)/python -m CTSliceLocalizerLib.training --data "$(CT_DATA_DIR)"
+	$(BIN)/python -m CTSliceLocalizerLib.evaluation --data "$(CT_DATA_DIR)"
 
 clean:
 	rm -rf $(VENV) out build dist

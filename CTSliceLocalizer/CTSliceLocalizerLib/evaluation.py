@@ -1,4 +1,4 @@
-"""How far off the model is, on patients that took no part in training; ``make train`` ends with it.
+"""How far off the model is on held-out patients: ``python -m CTSliceLocalizerLib.evaluation --data DIR``.
 
 For every held-out scan each annotated landmark is compared with the one found. The figures are medians over
 landmarks, with the number of patients beside them, and families of scans are never pooled: one source that is easy
@@ -8,10 +8,12 @@ would hide another that is hard. Docs/Evaluation.md and the accuracy on the mode
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 from CTVolumeLib import dicom
 from CTVolumeLib.files import write_atomic
@@ -186,3 +188,25 @@ def worst(errors: Sequence[LandmarkError], count: int = 12) -> str:
         if e.error_mm is None and e.inside_true
     ]
     return "\n".join(lines)
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder with scans.csv, landmarks.csv and vol/.",
+)
+def main(data: Path) -> None:
+    """Measure the shipped model on its held-out patients; write its card's accuracy and Docs/Evaluation.md."""
+    models = Path(__file__).parent.parent / "Resources" / "Models"
+    held_out = json.loads((models / "patients.json").read_text(encoding="utf-8"))["patients"]["held_out"]
+    errors = evaluate(data, held_out)
+    card_file = models / f"{predictor.MODEL_NAME}.json"
+    card = json.loads(card_file.read_text(encoding="utf-8")) | {"accuracy": summary(errors)}
+    write_atomic(card_file, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    write_document(errors, card)
+
+
+if __name__ == "__main__":
+    main()

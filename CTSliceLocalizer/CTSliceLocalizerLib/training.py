@@ -7,7 +7,6 @@ the best weights, and goes on where it was after a kill (the work folder holds a
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import platform
 from dataclasses import asdict, dataclass
@@ -17,13 +16,11 @@ import click
 import keras
 import numpy as np
 import tensorflow as tf
-from CTVolumeLib.files import write_atomic
-from CTVolumeLib.inference import Model
 from keras import ops
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from . import augmentation, curve, dataset, evaluation, export, networks, slicegrid
+from . import augmentation, curve, dataset, export, networks, slicegrid
 from .bodyscale import BIN_CENTRES
 from .landmarks import NAMES
 
@@ -233,13 +230,8 @@ def main(data: Path, work: Path, out: Path, epochs: int, seed: int) -> None:
     split = dataset.read_split(SPLIT)
     scans, validation = dataset.load(data, split["train"]), dataset.load(data, split["validation"])
     encoder, context, record = train(scans, validation, work, Settings(seed=seed, epochs=epochs))
-    written = export.export({"encoder": encoder, "context": context}, out / MODEL_NAME, card(split, scans, record))
-    log.info("The model is in %s; measuring it on the patients that were held out", out)
-    errors = evaluation.evaluate(data, split["held_out"], Model.load(out / MODEL_NAME))
-    written["accuracy"] = evaluation.summary(errors)
-    write_atomic(out / f"{MODEL_NAME}.json", json.dumps(written, indent=2) + "\n")
-    if out == MODELS:
-        evaluation.write_document(errors, written)
+    export.export({"encoder": encoder, "context": context}, out / MODEL_NAME, card(split, scans, record))
+    log.info("The model is in %s", out)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ TAG_LIST = [Tag(tag) for tag in TAGS.values()]
 _KNOWN_WORDS = frozenset(
     re.findall(
         "[a-z]+",
-        "abd abdomen angio arterial ax axial axl becken body bone bones brain cap chest contrast cor coronal ct cta "
+        "abdomen angio arterial ax axial axl becken body bone bones brain cap chest contrast cor coronal ct cta "
         "delay delayed dose hals head helical high hr hrct iv kernel kopf liver localizer low lung lungs mediastinum "
         "mm nativ native neck pelvis phase plain portal recon routine sag sagittal scan scout sequence series sharp "
         "skull smooth soft spine spiral standard std surview thick thin thorax tissue topogram venous w whole with "
