@@ -24,11 +24,11 @@ from support_dicom import dataset, write
 Row = tuple[str, float, float, float, str]
 
 SIZE = 512
-TURNS = 3
+TURNS = 5
 
 
 def run(slices: int = 500, compressed: int = 60) -> list[Row]:
-    """Time both sides on the same files, by turns; the best of three counts.
+    """Time both sides on the same files, by turns; the best of five counts.
 
     Args:
         slices: of the uncompressed folder.
