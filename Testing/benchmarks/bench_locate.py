@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 SLICES = 500
 TIMED_SLICES = 12
 REPEATS = 3
 
 MEMORY_PROBE = """
-import resource, sys
-from bench_locate import big_scan
+import sys, threading, time
+from bench_locate import big_scan, resident
 from CTSliceLocalizerLib import predictor
 volume = big_scan()
 predictor.locate(volume.crop(k=slice(0, 40)), engine=sys.argv[1])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before, peak, done = resident(), 0, threading.Event()
+def watch():
+    global peak
+    while not done.wait(0.002):
+        peak = max(peak, resident())
+watcher = threading.Thread(target=watch)
+watcher.start()
 predictor.locate(volume, engine=sys.argv[1])
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / volume.array.nbytes)
+done.set()
+watcher.join()
+print((peak - before) / volume.array.nbytes)
 """
 
 IMPORT_PROBE = """
@@ -27,6 +37,12 @@ started = time.perf_counter()
 import CTSliceLocalizerLib.predictor
 print(time.perf_counter() - started, int("tensorflow" in sys.modules))
 """
+
+
+def resident() -> int:
+    """Bytes that this process holds in memory now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
 
 
 def big_scan():
@@ -107,8 +123,6 @@ def run() -> list[tuple[str, str, str]]:
 
 
 def _probe(code: str, *arguments: str) -> str:
-    from pathlib import Path
-
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
     )
