@@ -83,7 +83,7 @@ def train(
     )
     learn = dataset.Sequences(scans, batches=settings.batches, seed=settings.seed, strength=augmentation.Strength())
     check = dataset.Sequences(validation, batches=settings.validation_batches, seed=settings.seed + 1, strength=None)
-    best = work / "best.weights.h5"
+    best, log_file = work / "best.weights.h5", work / "log.csv"
     model.fit(
         learn,
         validation_data=check,
@@ -96,13 +96,13 @@ def train(
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
             keras.callbacks.ModelCheckpoint(best, monitor="val_loss", save_best_only=True, save_weights_only=True),
             keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience),
-            keras.callbacks.CSVLogger(work / "log.csv", append=True),
+            keras.callbacks.CSVLogger(log_file, append=True),
         ],
     )
     model.load_weights(best)
     fit_orientation(encoder, scans)
     record = {
-        **_progress(work / "log.csv"),
+        **_progress(log_file),
         "settings": asdict(settings),
         "versions": {
             "python": platform.python_version(),
