@@ -16,7 +16,7 @@ LIBS = sorted(path.parent.name for path in ROOT.glob("*/*Lib/__init__.py"))
 FILES = sorted(
     path.relative_to(ROOT).as_posix()
     for module in {path.parent.parent for path in ROOT.glob("*/*Lib/__init__.py")}
-    for path in [*module.glob("*.py"), *module.glob("*Lib/**/*.py")]
+    for path in [*module.glob("*.py"), *module.glob("*Panel/*.py"), *module.glob("*Lib/**/*.py")]
 )
 
 SCIENCE = {"numpy", "scipy", "SimpleITK", "pydicom"}
@@ -24,10 +24,12 @@ SCIENCE = {"numpy", "scipy", "SimpleITK", "pydicom"}
 NETWORKS = {"tensorflow", "keras"}
 DECODERS = {"jpeg_ls", "openjpeg", "pylibjpeg"}
 """Faster decoders of pixel data, used where they are installed."""
+MODULES = {"SampleData", "DICOMLib", "ScreenCapture"}
+"""Scripted modules of Slicer."""
 
 
 TRAINING = ("training", "networks", "augmentation", "dataset", "export", "network", "train")
-COMMANDS = ("cli", "report*", "scanfiles", "evaluation")
+COMMANDS = ("cli*", "report*", "scanfiles", "evaluation*")
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,12 @@ FLOORS = (
         SCIENCE | {"click", "matplotlib", "skimage", "tqdm", "PIL"},
     ),
     Floor("tools", ("*/*Lib/**.py",), SCIENCE),
+    Floor("panel", ("*/*Panel/*.py",), {"slicer", "vtk", "qt", "ctk"}, SCIENCE | MODULES, scene=True),
     Floor(
         "module",
         ("*/*.py",),
         {"slicer", "vtk", "qt", "ctk"},
-        SCIENCE | {"SampleData", "DICOMLib", "ScreenCapture"},
+        SCIENCE | MODULES,
         scene=True,
     ),
 )
@@ -127,15 +130,17 @@ def problems_of(path: str) -> list[str]:
         parts = entry.module.split(".")
         if entry.package in sys.stdlib_module_names or entry.package == "__future__":
             continue
+        if entry.package.endswith("Panel") and (floor.name == "panel" or (floor.name == "module" and entry.inside)):
+            continue
         if entry.package in LIBS:
-            if floor.name != "module" and entry.package not in (lib, "CTVolumeLib"):
+            if floor.name not in ("module", "panel") and entry.package not in (lib, "CTVolumeLib"):
                 problems.append(f"{where}: another module's library")
             if parts[:2] in (["CTVolumeLib", "scene"], ["CTVolumeLib", "scene_results"]) and not floor.scene:
                 problems.append(f"{where}: only the module files use the scene")
-            if floor.name == "module" and not entry.inside:
+            if floor.name in ("module", "panel") and not entry.inside:
                 problems.append(f"{where} at module level: Slicer would load it at start-up")
             for upper, names in UPPER.items():
-                allowed = floor.name == upper or (entry.inside and floor.name in ("commands", "module"))
+                allowed = floor.name == upper or (entry.inside and floor.name in ("commands", "module", "panel"))
                 named = len(parts) > 1 and any(fnmatch.fnmatch(parts[1], name) for name in names)
                 if entry.package == lib and named and not allowed:
                     problems.append(f"{where}: that belongs to the {upper} floor above")
@@ -178,6 +183,10 @@ def test_the_table_is_about_what_is_there():
         ("CTSliceLocalizer/CTSliceLocalizerLib/cli.py", "import slicer"),
         ("CTSliceLocalizer/CTSliceLocalizer.py", "import numpy"),
         ("CTSliceLocalizer/CTSliceLocalizer.py", "from CTVolumeLib import scene"),
+        ("CTSliceLocalizer/CTSliceLocalizer.py", "from CTSliceLocalizerPanel import parameters"),
+        ("CTSliceLocalizer/CTSliceLocalizerPanel/x.py", "import numpy"),
+        ("CTSliceLocalizer/CTSliceLocalizerPanel/x.py", "def f():\n    import matplotlib"),
+        ("CTSliceLocalizer/CTSliceLocalizerLib/x.py", "from CTSliceLocalizerPanel import parameters"),
     ],
 )
 def test_breaches_are_found(tmp_path, monkeypatch, path, text):
@@ -196,6 +205,8 @@ def test_breaches_are_found(tmp_path, monkeypatch, path, text):
         ("CTVolume/CTVolumeLib/batch.py", "def f():\n    from joblib import cpu_count"),
         ("CTSliceLocalizer/CTSliceLocalizerLib/cli.py", "import click\ndef f():\n    from . import training"),
         ("CTSliceLocalizer/CTSliceLocalizer.py", "import slicer\ndef f():\n    from CTVolumeLib import scene"),
+        ("CTSliceLocalizer/CTSliceLocalizer.py", "def f():\n    from CTSliceLocalizerPanel import parameters"),
+        ("CTSliceLocalizer/CTSliceLocalizerPanel/x.py", "import qt\nfrom . import parameters"),
         (
             "CTSliceLocalizer/CTSliceLocalizerLib/x.py",
             "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import tensorflow",

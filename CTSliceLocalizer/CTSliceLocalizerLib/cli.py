@@ -10,56 +10,35 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from CTVolumeLib.errors import CTError
 
+from . import cli_data, cli_training
+from .cli_common import (
+    DONE,
+    NOTHING_USABLE,
+    SOME_FAILED,
+    STOPPED,
+    WRONG_CALL,
+    Bar,
+    engine_option,
+    out_option,
+    say,
+    scan_path,
+    talkative,
+)
+
 if TYPE_CHECKING:
     from CTVolumeLib.batch import Outcome
 
     from .matching import Match, Pair
 
-DONE, SOME_FAILED, WRONG_CALL, NOTHING_USABLE, STOPPED = 0, 1, 2, 3, 130
 _WRONG_CALLS = {"outside_baseline", "wrong_call"}
 _PROGRAM = "ct-localize"
-
-
-def _verbose(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
-    """Show the program's own log; nobody else's, for it may quote a header, and so a patient's name."""
-    logger = logging.getLogger("CTVolumeLib"), logging.getLogger("CTSliceLocalizerLib")
-    if wanted and not context.meta.get("verbose"):
-        context.meta["verbose"] = True
-        for one in logger:
-            handler = logging.StreamHandler()
-            handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-            one.addHandler(handler)
-            one.setLevel(logging.DEBUG)
-
-
-def _talkative(command: Callable) -> Callable:
-    """Options of every command."""
-    command = click.option(
-        "--debug", is_flag=True, expose_value=False, help="Show where an unexpected problem happened."
-    )(command)
-    return click.option(
-        "--verbose", "-v", is_flag=True, expose_value=False, callback=_verbose, help="Show the log on stderr."
-    )(command)
-
-
-scan_path = click.Path(exists=True, path_type=Path)
-out_option = click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results."
-)
-engine_option = click.option(
-    "--engine",
-    type=click.Choice(["auto", "numpy", "litert"]),
-    default="auto",
-    show_default=True,
-    help="What runs the network: numpy is always there, LiteRT is faster where it is installed.",
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,22 +63,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return WRONG_CALL
     except CTError as error:
-        _say(str(error))
+        say(str(error))
         return WRONG_CALL if error.code in _WRONG_CALLS else NOTHING_USABLE
     except (KeyboardInterrupt, click.Abort):
-        _say("Stopped. What is finished is kept; start the same command again to go on.")
+        say("Stopped. What is finished is kept; start the same command again to go on.")
         return STOPPED
     except Exception as error:
         if "--debug" in arguments:
             raise
         # The text of an unexpected error may hold anything, also a patient's name.
-        _say(f"An unexpected problem ended the program ({type(error).__name__}). With --debug it tells where.")
+        say(f"An unexpected problem ended the program ({type(error).__name__}). With --debug it tells where.")
         return NOTHING_USABLE
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(None, "--version", package_name="CTSliceLocalizer", prog_name=_PROGRAM)
-@_talkative
+@talkative
 def _cli() -> None:
     """Say where in the body each slice of a CT scan lies, and where it lies in a follow-up.
 
@@ -120,7 +99,7 @@ def _cli() -> None:
 @click.option("--scheduler", metavar="ADDRESS", help="Work on a Dask cluster instead, such as tcp://host:8786.")
 @engine_option
 @click.option("--report/--no-report", default=True, show_default=True, help="Write report.html with pictures.")
-@_talkative
+@talkative
 def locate(scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None, engine: str, report: bool) -> int:
     """Say for every slice of each SCAN where in the body it lies.
 
@@ -141,13 +120,13 @@ def locate(scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None,
     from .predictor import load_model
 
     settings = {"model": load_model(engine=engine).sha256, "engine": engine, "report": report}
-    with _Bar("Looking for scans", "file") as progress:
-        items = scanfiles.items(scans, settings, say=_say, progress=progress)
-    with _Bar("Locating", "scan") as progress:
+    with Bar("Looking for scans", "file") as progress:
+        items = scanfiles.items(scans, settings, say=say, progress=progress)
+    with Bar("Locating", "scan") as progress:
         outcomes = batch.run(items, scanfiles.locate_item, out, jobs=jobs, scheduler=scheduler, progress=progress)
     click.echo(_table(outcomes))
     good = [outcome for outcome in outcomes if outcome.state != batch.FAILED]
-    _say(f"The results are in {out}.")
+    say(f"The results are in {out}.")
     if not good:
         return NOTHING_USABLE
     complete = len(good) == len(outcomes) and not any(outcome.facts.get("refused") for outcome in good)
@@ -163,7 +142,7 @@ def locate(scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None,
 @click.option("--refine/--no-refine", default=True, show_default=True, help="Compare the images, too.")
 @engine_option
 @click.option("--report/--no-report", default=True, show_default=True, help="Write the reports with pictures.")
-@_talkative
+@talkative
 def match(
     baseline: Path, followup: Path, out: Path, heights: tuple[float, ...], refine: bool, engine: str, report: bool
 ) -> int:
@@ -190,14 +169,14 @@ def match(
     )
     for side, location in zip(("baseline", "followup"), found.locations):
         for flag in location.flags:
-            _say(f"{side}: {flag.text}")
+            say(f"{side}: {flag.text}")
     for flag in (*found.match.flags, found.match.refused):
         if flag:
-            _say(flag.text)
+            say(flag.text)
     if heights:
         for pair in found.at.pairs:
             click.echo(describe_pair(pair))
-    _say(f"{_covered(found.match)}The results are in {out}.")
+    say(f"{_covered(found.match)}The results are in {out}.")
     return SOME_FAILED if found.match.refused else DONE
 
 
@@ -213,7 +192,7 @@ def match(
 @click.option("--breathing", type=float, default=0.5, show_default=True, help="0 breathed out .. 1 breathed in.")
 @click.option("--arms", type=click.Choice(["up", "down", "none"]), default="none", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another number is another person.")
-@_talkative
+@talkative
 def phantom(
     out: Path, followup: bool, upper: float, lower: float, pixel: float, step: float, size: float, breathing: float,
     arms: str, seed: int,
@@ -235,7 +214,7 @@ def phantom(
         out, followup=followup, coverage=(upper, lower), spacing=(pixel, pixel, step), size=size, breathing=breathing,
         arms=arms, seed=seed,
     )  # fmt: skip
-    _say(f"The phantom is in {out}.")
+    say(f"The phantom is in {out}.")
     return DONE
 
 
@@ -280,29 +259,8 @@ def _covered(found: Match) -> str:
     )
 
 
-class _Bar:
-    """A progress callback with a bar on stderr; quiet where that is no terminal."""
-
-    def __init__(self, text: str, unit: str) -> None:
-        self._text, self._unit, self._bar = text, unit, None
-
-    def __enter__(self) -> _Bar:
-        from tqdm import tqdm
-
-        self._bar = tqdm(desc=self._text, unit=self._unit, disable=None, leave=False, file=sys.stderr)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def __call__(self, done: int, total: int, _text: str) -> bool:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
-        return True
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
+for _command in (*cli_data.COMMANDS, *cli_training.COMMANDS):
+    _cli.add_command(_command)
 
 
 if __name__ == "__main__":
