@@ -77,7 +77,7 @@ def test_description_is_complete(name):
 
 def test_line_ends_and_licence():
     assert b"\r" not in (ROOT / "CMakeLists.txt").read_bytes()
-    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License" in (ROOT / "LICENSE.txt").read_text(encoding="utf-8")
 
 
 STUB = """
