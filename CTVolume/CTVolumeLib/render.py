@@ -26,6 +26,8 @@ BONE = (500.0, 2000.0)
 
 _PROJECTED_PIXELS = 384
 _LONGEST_SIDE = 2048
+_SEEN_ALONG = {"coronal": 1, "sagittal": 0}
+"""Axis (i, j) along which each is looked at."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,37 +73,62 @@ def axial(
     return _picture(volume.array[k], down, across, edges, window, pixel_mm or min(spacing[:2]))
 
 
-def coronal(
+def upright(
     volume: CTVolume,
+    plane: str,
     at_mm: float | None = None,
     window: tuple[float, float] = SOFT_TISSUE,
     mode: str = "plane",
     slab_mm: float | None = None,
     pixel_mm: float | None = None,
 ) -> Picture:
-    """The scan from the front.
+    """The scan from the front, or from its left side with its front at the left of the picture.
 
     Args:
         volume: any volume.
-        at_mm: LPS P of the plane or of the middle of the slab; where omitted the middle of the body.
+        plane: "coronal" or "sagittal".
+        at_mm: LPS P (coronal) or L (sagittal) of the plane or of the middle of the slab; where omitted the middle of
+            the body.
         window: center and width in HU.
         mode: "plane" for a section, "mean" or "max" (MIP) over the slab.
         slab_mm: thickness of the slab; where omitted the whole scan.
         pixel_mm: side of a pixel; where omitted that of the scan across.
     """
-    return _upright(volume, 1, at_mm, window, mode, slab_mm, pixel_mm)
+    if plane not in _SEEN_ALONG:
+        raise CTError("bad_plane", f"There is no plane called {plane}.", "Choose coronal or sagittal.")
+    if mode not in ("plane", "mean", "max"):
+        raise CTError("bad_mode", f"There is no view called {mode}.", "Choose plane, mean or max.")
+    seen_along = _SEEN_ALONG[plane]
+    volume = volume.as_axial()
+    if volume.slice_origins is not None:
+        volume = unshear(_thinned(volume))
+    origin, spacing, sizes = volume.origins()[0], volume.spacing, volume.array.shape[::-1]
+    across = 1 - seen_along
+    start = origin[seen_along]
+    last = sizes[seen_along] - 1
+    middle = _middle(volume, seen_along) if at_mm is None else (at_mm - start) / spacing[seen_along]
+    if mode == "plane":
+        low = high = int(np.clip(round(middle), 0, last))
+    elif slab_mm is None:
+        low, high = 0, last
+    else:
+        half = slab_mm / 2 / spacing[seen_along]
+        low, high = (int(np.clip(round(edge), 0, last)) for edge in (middle - half, middle + half))
+    step = 1 if mode == "plane" else max(1, -(-max(sizes[:2]) // _PROJECTED_PIXELS))
+    deep, wide = slice(low, high + 1, step), slice(0, None, step)
+    lines = np.empty((sizes[2], len(range(0, sizes[across], step))), np.float32)
+    for k, picture in enumerate(volume.array):
+        slab = picture[deep, wide] if seen_along == 1 else picture[wide, deep].T
+        lines[k] = slab.max(axis=0) if mode == "max" else slab.mean(axis=0, dtype=np.float32)
 
-
-def sagittal(
-    volume: CTVolume,
-    at_mm: float | None = None,
-    window: tuple[float, float] = SOFT_TISSUE,
-    mode: str = "plane",
-    slab_mm: float | None = None,
-    pixel_mm: float | None = None,
-) -> Picture:
-    """The scan from its left side, front at the left of the picture; ``at_mm`` is LPS L. Otherwise as ``coronal``."""
-    return _upright(volume, 0, at_mm, window, mode, slab_mm, pixel_mm)
+    z_mm = volume.superior()
+    order = np.argsort(z_mm, kind="stable")
+    z_mm, lines = z_mm[order], lines[order]
+    ends = np.diff(z_mm)[[0, -1]] if len(z_mm) > 1 else (spacing[2], spacing[2])
+    left = origin[across] - spacing[across] / 2
+    edges = (left, left + sizes[across] * spacing[across], z_mm[0] - ends[0] / 2, z_mm[-1] + ends[1] / 2)
+    places = (np.arange(lines.shape[1]) * step + 0.5) * spacing[across]
+    return _picture(lines[::-1], edges[3] - z_mm[::-1], places, edges, window, pixel_mm or spacing[across] * step)
 
 
 def montage(images: Sequence[np.ndarray], columns: int | None = None, gap: int = 2, background: int = 0) -> np.ndarray:
@@ -151,50 +178,6 @@ def to_png(image: np.ndarray) -> bytes:
         b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)),
         chunk(b"IEND", b""),
     ])  # fmt: skip
-
-
-def _upright(
-    volume: CTVolume,
-    seen_along: int,
-    at_mm: float | None,
-    window: tuple[float, float],
-    mode: str,
-    slab_mm: float | None,
-    pixel_mm: float | None,
-) -> Picture:
-    """Coronal (seen along P = 1) or sagittal (seen along L = 0) picture."""
-    if mode not in ("plane", "mean", "max"):
-        raise CTError("bad_mode", f"There is no view called {mode}.", "Choose plane, mean or max.")
-    volume = volume.as_axial()
-    if volume.slice_origins is not None:
-        volume = unshear(_thinned(volume))
-    origin, spacing, sizes = volume.origins()[0], volume.spacing, volume.array.shape[::-1]
-    across = 1 - seen_along
-    start = origin[seen_along]
-    last = sizes[seen_along] - 1
-    middle = _middle(volume, seen_along) if at_mm is None else (at_mm - start) / spacing[seen_along]
-    if mode == "plane":
-        low = high = int(np.clip(round(middle), 0, last))
-    elif slab_mm is None:
-        low, high = 0, last
-    else:
-        half = slab_mm / 2 / spacing[seen_along]
-        low, high = (int(np.clip(round(edge), 0, last)) for edge in (middle - half, middle + half))
-    step = 1 if mode == "plane" else max(1, -(-max(sizes[:2]) // _PROJECTED_PIXELS))
-    deep, wide = slice(low, high + 1, step), slice(0, None, step)
-    lines = np.empty((sizes[2], len(range(0, sizes[across], step))), np.float32)
-    for k, picture in enumerate(volume.array):
-        slab = picture[deep, wide] if seen_along == 1 else picture[wide, deep].T
-        lines[k] = slab.max(axis=0) if mode == "max" else slab.mean(axis=0, dtype=np.float32)
-
-    z_mm = volume.superior()
-    order = np.argsort(z_mm, kind="stable")
-    z_mm, lines = z_mm[order], lines[order]
-    ends = np.diff(z_mm)[[0, -1]] if len(z_mm) > 1 else (spacing[2], spacing[2])
-    left = origin[across] - spacing[across] / 2
-    edges = (left, left + sizes[across] * spacing[across], z_mm[0] - ends[0] / 2, z_mm[-1] + ends[1] / 2)
-    places = (np.arange(lines.shape[1]) * step + 0.5) * spacing[across]
-    return _picture(lines[::-1], edges[3] - z_mm[::-1], places, edges, window, pixel_mm or spacing[across] * step)
 
 
 def _picture(

@@ -8,7 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from CTVolumeLib.errors import CTError
-from CTVolumeLib.render import BONE, axial, coronal, montage, sagittal, to_png
+from CTVolumeLib.render import BONE, axial, montage, to_png, upright
 from CTVolumeLib.volume import CTVolume
 
 SOFT = (40.0, 400.0)
@@ -59,15 +59,15 @@ def test_way_round_of_every_view(signs, order):
     volume = flipped(patient(), signs, order)
     x, y = bright(axial(volume, 14))
     assert x < 0.5 < y  # the right marker is at the left, the back one at the bottom
-    right = sagittal(volume, at_mm=-79 + 2 * 13)
-    back = coronal(volume, at_mm=-200 + 2 * 46)
-    top = coronal(volume, at_mm=-200 + 2 * 30)
+    right = upright(volume, "sagittal", at_mm=-79 + 2 * 13)
+    back = upright(volume, "coronal", at_mm=-200 + 2 * 46)
+    top = upright(volume, "coronal", at_mm=-200 + 2 * 30)
     assert bright(right)[0] == pytest.approx(0.5, abs=0.02)
     assert bright(back)[0] == pytest.approx(0.5, abs=0.02)
     assert bright(back)[1] == pytest.approx(0.5, abs=0.04)
     rows, _ = np.nonzero(top.pixels[: top.pixels.shape[0] // 3] == 255)
     assert rows.size  # the marker of the head is in the upper third
-    front = sagittal(volume, at_mm=-79 + 2 * 40)
+    front = upright(volume, "sagittal", at_mm=-79 + 2 * 40)
     _, columns = np.nonzero(front.pixels[front.pixels.shape[0] // 3 :] == 255)
     assert columns.mean() / front.pixels.shape[1] > 0.7  # the back is at the right
 
@@ -75,7 +75,12 @@ def test_way_round_of_every_view(signs, order):
 @pytest.mark.parametrize(("signs", "order"), WAYS)
 def test_all_ways_of_storing_give_the_same_pictures(signs, order):
     expected, volume = patient(), flipped(patient(), signs, order)
-    for draw in (lambda v: axial(v, 20), coronal, sagittal, lambda v: coronal(v, mode="max")):
+    for draw in (
+        lambda v: axial(v, 20),
+        lambda v: upright(v, "coronal"),
+        lambda v: upright(v, "sagittal"),
+        lambda v: upright(v, "coronal", mode="max"),
+    ):
         np.testing.assert_array_equal(draw(volume).pixels, draw(expected).pixels)
         np.testing.assert_allclose(draw(volume).extent_mm, draw(expected).extent_mm)
 
@@ -84,8 +89,8 @@ def test_pixels_are_square_and_extents_true():
     volume = patient((1.0, 2.0, 5.0))
     for picture, extent in (
         (axial(volume, 3), (-79.5, 0.5, -81.0, -201.0)),
-        (coronal(volume), (-79.5, 0.5, 997.5, 1147.5)),
-        (sagittal(volume), (-201.0, -81.0, 997.5, 1147.5)),
+        (upright(volume, "coronal"), (-79.5, 0.5, 997.5, 1147.5)),
+        (upright(volume, "sagittal"), (-201.0, -81.0, 997.5, 1147.5)),
     ):
         left, right, bottom, top = picture.extent_mm
         assert picture.extent_mm == pytest.approx(extent)
@@ -99,7 +104,7 @@ def test_places_in_pixels_agree_with_the_extent():
         volume = patient(spacing)
         volume = CTVolume(volume.array.repeat(grown, 1).repeat(grown, 2), spacing, (0, 0, 1000.0))
         for mode in ("plane", "max"):
-            picture = coronal(volume, at_mm=60.0, slab_mm=1.0, mode=mode, window=BONE, pixel_mm=1.0)
+            picture = upright(volume, "coronal", at_mm=60.0, slab_mm=1.0, mode=mode, window=BONE, pixel_mm=1.0)
             rows, columns = np.nonzero(picture.pixels[:, : picture.pixels.shape[1] // 3] > 180)
             left, right, bottom, top = picture.extent_mm
             x = left + (columns.mean() + 0.5) * (right - left) / picture.pixels.shape[1]
@@ -113,7 +118,7 @@ def test_uneven_slices_are_put_where_they_are():
     positions = np.array([0, 1, 2, 3, 4, 5, 10, 20, 21, 22, 23, 24, 30.0])
     slope = 100 * (5 + positions[:, None] - np.arange(40))
     array = np.repeat(slope[:, None, :], 10, axis=1).astype(np.int16)
-    picture = coronal(CTVolume(array, positions=positions), window=(0, 20000), pixel_mm=1.0)
+    picture = upright(CTVolume(array, positions=positions), "coronal", window=(0, 20000), pixel_mm=1.0)
     assert picture.extent_mm == pytest.approx((-0.5, 39.5, -0.5, 33.0))
     edge = (picture.pixels[::-1] > 127).sum(axis=1)
     z = -0.5 + (np.arange(len(edge)) + 0.5) * 33.5 / len(edge)
@@ -124,29 +129,31 @@ def test_uneven_slices_are_put_where_they_are():
 def test_modes():
     volume = patient()
     plane, mean, most = (
-        coronal(volume, at_mm=-200.0 + 40, mode=mode, window=BONE) for mode in ("plane", "mean", "max")
+        upright(volume, "coronal", at_mm=-200.0 + 40, mode=mode, window=BONE) for mode in ("plane", "mean", "max")
     )
     assert most.pixels.max() >= plane.pixels.max() >= mean.pixels.max()
-    slab = coronal(volume, at_mm=-200 + 2 * 46, mode="max", slab_mm=4.0, window=BONE).pixels
-    assert slab.max() == coronal(volume, at_mm=-200 + 2 * 46, window=BONE).pixels.max()
-    assert coronal(volume, at_mm=-200 + 2 * 20, mode="max", slab_mm=4.0, window=BONE).pixels.max() < 100
+    slab = upright(volume, "coronal", at_mm=-200 + 2 * 46, mode="max", slab_mm=4.0, window=BONE).pixels
+    assert slab.max() == upright(volume, "coronal", at_mm=-200 + 2 * 46, window=BONE).pixels.max()
+    assert upright(volume, "coronal", at_mm=-200 + 2 * 20, mode="max", slab_mm=4.0, window=BONE).pixels.max() < 100
     with pytest.raises(CTError):
-        coronal(volume, mode="min")
+        upright(volume, "coronal", mode="min")
+    with pytest.raises(CTError, match="no plane"):
+        upright(volume, "oblique")
 
 
 def test_the_middle_of_the_body_is_shown_where_nothing_is_asked_for():
     array = np.full((10, 50, 50), -1000, np.int16)
     array[:, 30:40, 5:15] = 40
     volume = CTVolume(array, spacing=(2, 2, 5))
-    assert (coronal(volume).pixels > 100).any()
-    assert (sagittal(volume).pixels > 100).any()
-    assert coronal(CTVolume(np.full((3, 5, 5), -1000, np.int16))).pixels.max() == 0
+    assert (upright(volume, "coronal").pixels > 100).any()
+    assert (upright(volume, "sagittal").pixels > 100).any()
+    assert upright(CTVolume(np.full((3, 5, 5), -1000, np.int16)), "coronal").pixels.max() == 0
 
 
 def test_finer_slices_than_pixels_are_averaged():
     array = np.zeros((200, 4, 20), np.int16)
     array[::2] = 400
-    picture = coronal(CTVolume(array, spacing=(2, 2, 0.2)), window=(200, 400))
+    picture = upright(CTVolume(array, spacing=(2, 2, 0.2)), "coronal", window=(200, 400))
     assert picture.pixels.shape == (20, 20)
     assert np.ptp(picture.pixels[1:-1].astype(int)) < 30
 
@@ -156,14 +163,18 @@ def test_sheared_slices_are_straightened():
     array = np.full((20, 60, 20), -1000, np.int16)
     for k in range(20):
         array[k, 40 - k - 2 : 40 - k + 3] = 1000
-    picture = sagittal(CTVolume(array, spacing=(1, 1, 3), slice_origins=origins), window=(0, 1000))
+    picture = upright(CTVolume(array, spacing=(1, 1, 3), slice_origins=origins), "sagittal", window=(0, 1000))
     place = picture.pixels.argmax(axis=1)
     assert np.ptp(place) <= 1
 
 
 def test_one_slice_and_odd_values():
     for array in (np.zeros((1, 5, 6), np.int16), np.full((2, 5, 6), np.nan, np.float32), np.full((2, 1, 1), np.inf)):
-        for picture in (axial(CTVolume(array), 0), coronal(CTVolume(array)), sagittal(CTVolume(array))):
+        for picture in (
+            axial(CTVolume(array), 0),
+            upright(CTVolume(array), "coronal"),
+            upright(CTVolume(array), "sagittal"),
+        ):
             assert picture.pixels.dtype == np.uint8
             assert picture.pixels.size
     with pytest.raises(CTError):
@@ -171,15 +182,15 @@ def test_one_slice_and_odd_values():
 
 
 def test_a_long_scan_gives_a_picture_of_a_sensible_size():
-    picture = coronal(CTVolume(np.zeros((3000, 8, 8), np.int16), spacing=(0.1, 0.1, 1.0)))
+    picture = upright(CTVolume(np.zeros((3000, 8, 8), np.int16), spacing=(0.1, 0.1, 1.0)), "coronal")
     assert max(picture.pixels.shape) <= 2048
 
 
 def test_projecting_needs_little_memory():
     volume = CTVolume(np.zeros((100, 512, 512), np.int16), spacing=(0.8, 0.8, 2.0))
     tracemalloc.start()
-    coronal(volume, mode="mean")
-    sagittal(volume, mode="max")
+    upright(volume, "coronal", mode="mean")
+    upright(volume, "sagittal", mode="max")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < volume.array.nbytes / 8
@@ -233,10 +244,10 @@ def test_a_real_patient_is_the_right_way_round(ct_data, name):
     rows, _ = np.nonzero(picture.pixels > 250)
     assert rows.mean() > 0.55 * picture.pixels.shape[0]
     height = {"tb02": slice(0.15, 0.3), "ch11": slice(0.85, 1.0)}[name]
-    frontal = coronal(scan, window=(90, 120)).pixels
+    frontal = upright(scan, "coronal", window=(90, 120)).pixels
     band = frontal[int(height.start * len(frontal)) : int(height.stop * len(frontal))]
     half = band.shape[1] // 2
     tissue = (band > 60) & (band < 250)
     assert tissue[:, :half].sum() > 1.3 * tissue[:, half:].sum()
-    side = sagittal(scan, mode="max", window=(600, 600)).pixels > 200
+    side = upright(scan, "sagittal", mode="max", window=(600, 600)).pixels > 200
     assert np.nonzero(side)[1].mean() > 0.5 * side.shape[1]
