@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,17 +18,12 @@ from CTVolumeLib.volume import CTVolume
 
 from . import report_charts, report_pictures
 from . import report_html as html
+from .annotations import Point, markups_json
 from .landmarks import LANDMARKS, words
 from .results import ScanLocation
 
 if TYPE_CHECKING:
     from .matching import Match
-
-MARKUPS_SCHEMA = (
-    "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
-    "markups-schema-v1.0.3.json#"
-)
-"""Name of the format of ``.mrk.json``; nothing is fetched from it."""
 
 _SHEARED = " The slices are tilted: each row of a picture is a slice, and z is that of its middle."
 
@@ -177,27 +171,9 @@ def landmarks_mrk_json(location: ScanLocation, volume: CTVolume) -> str:
         if not estimate.inside or estimate.z_mm is None:
             continue
         place = [float(np.interp(estimate.z_mm, centres[:, 2], centres[:, axis])) for axis in (0, 1)]
-        points.append(
-            {
-                "id": str(len(points) + 1),
-                "label": estimate.name,
-                "description": f"+- {estimate.sigma_mm:.1f} mm" if np.isfinite(estimate.sigma_mm) else "+- unknown",
-                "position": [*place, float(estimate.z_mm)],
-                "selected": True,
-                "locked": False,
-                "visibility": True,
-                "positionStatus": "defined",
-            }
-        )
-    markups = {
-        "type": "Fiducial",
-        "coordinateSystem": "LPS",
-        "coordinateUnits": "mm",
-        "locked": False,
-        "labelFormat": "%N-%d",
-        "controlPoints": points,
-    }
-    return json.dumps({"@schema": MARKUPS_SCHEMA, "markups": [markups]}, indent=1)
+        sigma = f"+- {estimate.sigma_mm:.1f} mm" if np.isfinite(estimate.sigma_mm) else "+- unknown"
+        points.append(Point(estimate.name, (*place, float(estimate.z_mm)), sigma))
+    return markups_json(points)
 
 
 def _fitting(volume: CTVolume, location: ScanLocation) -> CTVolume:
