@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import json
 import platform
 import tempfile
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from CTVolumeLib.errors import CTError
-from CTVolumeLib.files import write_atomic
+from CTVolumeLib.files import npz_bytes, write_atomic
 from CTVolumeLib.inference import CARD_SCHEMA, GRAPH_SCHEMA, Model
 
 if TYPE_CHECKING:
@@ -61,7 +59,7 @@ def export(
     weights: dict[str, np.ndarray] = {}
     parts = {name: _describe(name, model, weights) for name, model in models.items()}
     graph = json.dumps({"schema": GRAPH_SCHEMA, "parts": parts}, sort_keys=True, separators=(",", ":"))
-    files = {".npz": _npz_bytes({"graph": np.frombuffer(graph.encode(), np.uint8), **weights})}
+    files = {".npz": npz_bytes({"graph": np.frombuffer(graph.encode(), np.uint8), **weights})}
     written = {**card, "schema": CARD_SCHEMA, "name": path_stem.name, "versions": _versions()}
     written.pop("litert", None)
     if litert_part is not None:
@@ -439,20 +437,6 @@ def _last_axis(layer: Any, axis: Any, tensors: list) -> None:
     axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
     if axis not in (-1, len(tensors[0].shape) - 1):
         raise CTError("unsupported_layer", f"The layer {layer.name} does not work on the last axis.")
-
-
-def _npz_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """As ``np.savez_compressed``, but without the time of day in it."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        for name, array in sorted(arrays.items()):
-            entry = io.BytesIO()
-            np.lib.format.write_array(entry, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.create_system = 3  # else it depends on the machine
-            archive.writestr(info, entry.getvalue())
-    return buffer.getvalue()
 
 
 def _tflite_bytes(model: keras.Model, outputs: list[str], batch: int) -> bytes:
