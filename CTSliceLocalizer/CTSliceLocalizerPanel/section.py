@@ -1,0 +1,67 @@
+"""What the sections of the panel have in common: a collapsible button around a form from a ``.ui`` file."""
+
+from __future__ import annotations
+
+import html
+
+import ctk
+import qt
+import slicer
+
+
+class PanelSection:
+    """Base of the sections; a section overrides what it needs.
+
+    Attributes:
+        widget: the CTSliceLocalizerWidget, for its ``logic``, ``parameterNode`` and ``resourcePath``.
+        button: the ctkCollapsibleButton that is added to the column.
+        ui: the widgets of the form by their names.
+    """
+
+    def __init__(self, widget, uiFile: str, title: str, toolTip: str, *, collapsed: bool = True) -> None:
+        """Build the form.
+
+        Args:
+            widget: the CTSliceLocalizerWidget.
+            uiFile: name in Resources/UI; its top widget is a qMRMLWidget.
+            title: of the collapsible button.
+            toolTip: of the collapsible button: what the section is for.
+            collapsed: whether the section starts closed.
+        """
+        self.widget = widget
+        self.form = slicer.util.loadUI(widget.resourcePath(f"UI/{uiFile}"))
+        self.ui = slicer.util.childWidgetVariables(self.form)
+        self.button = ctk.ctkCollapsibleButton()
+        self.button.objectName = f"{uiFile.split('.')[0]}CollapsibleButton"
+        self.button.text = title
+        self.button.toolTip = toolTip
+        qt.QVBoxLayout(self.button).addWidget(self.form)
+        self.button.collapsed = collapsed
+        self.form.setMRMLScene(slicer.mrmlScene)
+
+    @property
+    def logic(self):
+        """The CTSliceLocalizerLogic."""
+        return self.widget.logic
+
+    @property
+    def parameterNode(self):
+        """The CTSliceLocalizerParameterNode, or None while there is none."""
+        return self.widget.parameterNode
+
+    def setParameterNode(self, parameterNode) -> None:
+        """Show another parameter node; None while the scene closes."""
+
+    def enter(self) -> None:
+        """The module is shown."""
+
+    def exit(self) -> None:
+        """Another module is shown."""
+
+    def cleanup(self) -> None:
+        """The module is unloaded or reloaded: drop observers, shortcuts and children."""
+
+
+def warning(text: str) -> str:
+    """A text as the rich text of a label that can't be missed, in any theme."""
+    return f"<b>\u26a0 {html.escape(text)}</b>"
