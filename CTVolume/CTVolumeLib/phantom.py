@@ -100,7 +100,7 @@ def make(parameters: PhantomParameters | None = None) -> Phantom:
     parameters = parameters or PhantomParameters()
     landmarks = landmarks_of(parameters)
     empty = _grid(parameters, landmarks)
-    painter = Painter(empty.array.shape, _frames(parameters, empty), _edge(parameters))
+    painter = Painter(empty.array.shape, frames(parameters, empty), edge(parameters))
     for paint in _equipment(parameters):
         painter.paint(paint)
     for paint in patient(
@@ -154,7 +154,7 @@ def _grid(parameters: PhantomParameters, landmarks: Mapping[str, float]) -> CTVo
     )  # fmt: skip
 
 
-def _frames(parameters: PhantomParameters, volume: CTVolume) -> dict[str, tuple[np.ndarray, ...]]:
+def frames(parameters: PhantomParameters, volume: CTVolume) -> dict[str, tuple[np.ndarray, ...]]:
     """Coordinates of the grid in the skeleton's, the organs' and the scanner's frame."""
     _, rows, columns = volume.array.shape
     origins, axes = volume.origins(), volume.axes()
@@ -173,7 +173,8 @@ def _frames(parameters: PhantomParameters, volume: CTVolume) -> dict[str, tuple[
     }  # fmt: skip
 
 
-def _edge(parameters: PhantomParameters) -> float:
+def edge(parameters: PhantomParameters) -> float:
+    """Mm over which the edge of a shape is blurred."""
     pixel = max(parameters.spacing[:2]) / parameters.size
     return pixel * 1.1 if parameters.kernel == "sharp" else max(1.3 * pixel, 1.2)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .phantom_painter import Paint
-from .phantom_shapes import INFINITE, Both, Either, Ellipsoid, Loft, Sheet, Slab, smooth, tube
+from .phantom_shapes import INFINITE, Both, Capsule, Either, Ellipsoid, Loft, Sheet, Slab, smooth, tube
 from .phantom_skeleton import spine_y
 from .phantom_tissue import (
     AIR,
@@ -108,15 +108,6 @@ def mediastinum(blood: float) -> list[Paint]:
         (Ellipsoid((12, 4, 424), (34, 18, 20)), blood),
     ]
     paints += [Paint(shape, hu + 5, None, "organ") for shape, hu in chambers]
-    arch = smooth(
-        [
-            (8, -34, 436), (-14, -42, 415), (-18, -40, 392), (-16, -36, 372), (-6, -26, ARCH), (8, -6, ARCH),
-            (20, 14, ARCH), (24, 24, 372), (24, 28, 400), (20, 26, 440), (12, 20, 500), (8, 12, 545), (6, 2, 600),
-            (4, -4, 640), (2, -4, 664),
-        ],
-        60,
-    )
-    widths = np.interp(np.arange(60), (0, 12, 24, 32, 45, 59), (15, 15.5, 13.5, 12, 11, 8))
     lungs_artery = smooth([(16, -62, 436), (18, -52, 415), (14, -30, 403), (8, -18, 401)], 8)
     right = smooth([(8, -18, 401), (-14, -14, 404), (-34, 2, 407)], 6)
     left = smooth([(14, -28, 402), (26, -8, 399), (38, 8, 402)], 6)
@@ -135,7 +126,7 @@ def mediastinum(blood: float) -> list[Paint]:
         tube([(-20, -22, 334), (-34, -2, 318), (-70, -16, 322), (-130, -10, 345)], (5, 4.5, 4, 4)),
     ]
     vessels = tube(lungs_artery, 12) + tube(right, 9.5) + tube(left, 9.5) + cava + lower_cava
-    for part in (*(part for line in (*brachial, *heads) for part in line), *vessels, *tube(arch, list(widths))):
+    for part in (*(part for line in (*brachial, *heads) for part in line), *vessels, *aorta()):
         paints.append(Paint(part, blood, PATIENT, "organ"))
     gullet = tube(
         smooth([(0, -14, 266), (4, 2, 310), (6, 12, 350), (2, 16, 400), (4, 18, 450), (14, 8, 500), (30, -5, 520)], 16),
@@ -148,6 +139,20 @@ def mediastinum(blood: float) -> list[Paint]:
         lobe = Ellipsoid((17 * side, -26, 275), (8, 11, 21))
         paints.append(Paint(lobe, max(105.0, blood * 0.8), PATIENT))
     return paints
+
+
+def aorta() -> list[Capsule]:
+    """The aorta from the heart over its arch to where it divides."""
+    line = smooth(
+        [
+            (8, -34, 436), (-14, -42, 415), (-18, -40, 392), (-16, -36, 372), (-6, -26, ARCH), (8, -6, ARCH),
+            (20, 14, ARCH), (24, 24, 372), (24, 28, 400), (20, 26, 440), (12, 20, 500), (8, 12, 545), (6, 2, 600),
+            (4, -4, 640), (2, -4, 664),
+        ],
+        60,
+    )
+    widths = np.interp(np.arange(60), (0, 12, 24, 32, 45, 59), (15, 15.5, 13.5, 12, 11, 8))
+    return tube(line, list(widths))
 
 
 def airways() -> list[Paint]:

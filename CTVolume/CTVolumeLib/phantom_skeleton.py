@@ -4,12 +4,13 @@ from __future__ import annotations
 
 # Points of curves read better in rows:
 # fmt: off
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 
 from .phantom_painter import Paint
-from .phantom_shapes import Above, Both, Capsule, Ellipsoid, Loft, Sheet, Shell, Slab, Without, smooth, tube
+from .phantom_shapes import Above, Both, Capsule, Ellipsoid, Loft, Shape, Sheet, Shell, Slab, Without, smooth, tube
 from .phantom_tissue import BONE, CANCELLOUS, CARTILAGE, DISC, FLUID, LANDMARK_MM, MUSCLE, PATIENT
 
 SPINE_MM = {
@@ -45,31 +46,33 @@ def ribcage(grow: float = 0.0) -> Loft:
 
 def spine(lordosis: float) -> list[Paint]:
     """Vertebrae C1 to L5 with discs, arches and cord, sacrum and coccyx."""
-    names = list(SPINE_MM)
     column, bodies, marrow, arches, cord = [], [], [], [], []
-    for n, name in enumerate(names[2:-1], start=2):
-        s, above, below = SPINE_MM[name], SPINE_MM[names[n - 1]], SPINE_MM[names[n + 1]]
-        top, bottom = (s + above) / 2, (s + below) / 2
+    for name, s, top, bottom, middle in _levels(lordosis):
         width, depth = _body_size(s)
-        middle, y_top, y_bottom = (float(spine_y(at, lordosis)) for at in (s, top, bottom))
-        disc = {"C": 0.3, "T": 0.22, "L": 0.28}[name[0]] * (bottom - top)
-        body = _vertebra(s, top + disc / 2, bottom - disc / 2, (y_top, middle, y_bottom), width, depth)
-        column.append(Paint(_vertebra(s, top - 2, bottom + 2, (y_top, middle, y_bottom), width, depth), DISC, BONE))
-        bodies.append(Paint(body, 620, BONE))
+        disc = _disc(name, top, bottom)
+        column.append(Paint(_vertebra(s, top - 2, bottom + 2, middle, width, depth), DISC, BONE))
+        bodies.append(Paint(_vertebra(s, top + disc / 2, bottom - disc / 2, middle, width, depth), 620, BONE))
         marrow.append(
-            Paint(
-                _vertebra(s, top + disc, bottom - disc, (y_top, middle, y_bottom), width - 2, depth - 2),
-                CANCELLOUS,
-                grain=25,
-            )
+            Paint(_vertebra(s, top + disc, bottom - disc, middle, width - 2, depth - 2), CANCELLOUS, grain=25)
         )
-        arches += _arch(name, s, middle, width, depth)
+        arches += _arch(name, s, middle[1], width, depth)
     canal = [(s, float(spine_y(s, lordosis)) + _body_size(s)[1] + _canal(s) + 1) for s in np.linspace(172, 735, 40)]
     for (s0, y0), (s1, y1) in pairwise(canal):
         cord.append(Paint(Capsule((0, y0, s0), (0, y1, s1), _canal(s0), _canal(s1)), FLUID, PATIENT))
         if s1 < 575:
             cord.append(Paint(Capsule((0, y0, s0), (0, y1, s1), 4.6, 4.6), 36))
     return column + bodies + marrow + _atlas(lordosis) + arches + cord + _sacrum()
+
+
+def vertebrae(lordosis: float) -> dict[str, list[Shape]]:
+    """The bone of each vertebra from C1 to L5, as a segmentation has it: body and arch without the discs."""
+    found: dict[str, list[Shape]] = dict(zip(("C1", "C2"), _atlas_and_axis(lordosis)))
+    for name, s, top, bottom, middle in _levels(lordosis):
+        width, depth = _body_size(s)
+        disc = _disc(name, top, bottom)
+        body = _vertebra(s, top + disc / 2, bottom - disc / 2, middle, width, depth)
+        found[name] = [body, *(paint.shape for paint in _arch(name, s, middle[1], width, depth))]
+    return found
 
 
 def thorax() -> list[Paint]:
@@ -242,8 +245,28 @@ def _arch(name: str, s: float, y: float, width: float, depth: float) -> list[Pai
     return [Paint(part, 560 if kind != "C" else 500, BONE) for part in parts]
 
 
+def _levels(lordosis: float) -> Iterator[tuple[str, float, float, float, tuple[float, float, float]]]:
+    """Name, centre, upper and lower end of each vertebra with a body like the others, and its y at top, centre, end."""
+    names = list(SPINE_MM)
+    for n, name in enumerate(names[2:-1], start=2):
+        s, above, below = SPINE_MM[name], SPINE_MM[names[n - 1]], SPINE_MM[names[n + 1]]
+        top, bottom = (s + above) / 2, (s + below) / 2
+        middle, y_top, y_bottom = (float(spine_y(at, lordosis)) for at in (s, top, bottom))
+        yield name, s, top, bottom, (y_top, middle, y_bottom)
+
+
+def _disc(name: str, top: float, bottom: float) -> float:
+    """Height in mm of the disc."""
+    return {"C": 0.3, "T": 0.22, "L": 0.28}[name[0]] * (bottom - top)
+
+
 def _atlas(lordosis: float) -> list[Paint]:
     """C1 as a ring about the dens of C2."""
+    ring, axis = _atlas_and_axis(lordosis)
+    return [Paint(part, 680, BONE) for part in (*ring, *axis)] + [Paint(part.grow(-3), 320) for part in axis]
+
+
+def _atlas_and_axis(lordosis: float) -> tuple[list[Shape], list[Shape]]:
     s = SPINE_MM["C1"]
     y = float(spine_y(s, lordosis))
     ring = [(20 * np.sin(t), y + 16 - 24 * np.cos(t), s + 1) for t in np.linspace(0, 2 * np.pi, 19)]
@@ -252,10 +275,7 @@ def _atlas(lordosis: float) -> list[Paint]:
         parts += [Ellipsoid((21 * side, y + 6, s), (9, 11, 9))]
         parts += tube([(24 * side, y + 8, s), (38 * side, y + 10, s + 1)], (5, 4))
     dens = tube([(0, y + 3, SPINE_MM["C2"]), (0, y + 2, s - 7)], (7.5, 5.5))
-    body = Ellipsoid((0, y + 2, SPINE_MM["C2"] + 3), (14, 9, 11))
-    return [Paint(part, 680, BONE) for part in (*parts, *dens, body)] + [
-        Paint(part.grow(-3), 320) for part in (*dens, body)
-    ]
+    return parts, [*dens, Ellipsoid((0, y + 2, SPINE_MM["C2"] + 3), (14, 9, 11))]
 
 
 def _sacrum() -> list[Paint]:
