@@ -17,6 +17,8 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+_RELOADED = ("CTSliceLocalizerPanel", "CTSliceLocalizerLib")
+
 
 class CTSliceLocalizer(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -73,6 +75,14 @@ class CTSliceLocalizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def initializeParameterNode(self):
         """Take the parameter node of the scene, or make one."""
         self._setParameterNode(self.logic.getParameterNode())
+
+    def onReload(self):
+        """Reload the panel and the library as well, not the module's file alone."""
+        import sys
+
+        for name in [name for name in sys.modules if name.split(".")[0] in _RELOADED]:
+            del sys.modules[name]
+        super().onReload()
 
     def enter(self):
         """The user opened the module."""
@@ -165,6 +175,34 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
 
         axis = location_nodes.axisOf(volumeNode)
         return None if axis is None else location_nodes.placeAt(volumeNode, axis.heightOf(pointRas))
+
+    def placeInView(self, volumeNode, sliceNode):
+        """Where a slice view cuts a volume: (z in mm, place as of placeOfSlice, or None outside the scan).
+
+        Returns:
+            None for views along the body, such as sagittal ones, and volumes that are not located.
+        """
+        from CTSliceLocalizerPanel import locating
+
+        return locating.placeInView(volumeNode, sliceNode)
+
+    def showPlot(self, volumeNode):
+        """Show location against height beside the slice views; False where the chart is gone."""
+        from CTSliceLocalizerPanel import locating
+
+        return locating.showPlot(volumeNode)
+
+    def showTable(self, volumeNode):
+        """Show the location of every slice as a table beside the slice views; False where the table is gone."""
+        from CTSliceLocalizerPanel import locating
+
+        return locating.showTable(volumeNode)
+
+    def installLiteRT(self):
+        """Install the faster engine after asking; CTError where it can't be had."""
+        from CTSliceLocalizerPanel import faster_engine
+
+        faster_engine.install()
 
     # Follow up
 

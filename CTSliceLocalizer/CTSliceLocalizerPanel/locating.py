@@ -44,3 +44,40 @@ def goTo(volumeNode, pointRas) -> None:
         shown = composite.GetBackgroundVolumeID() if composite is not None else None
         if shown in (None, "", volumeNode.GetID()):
             sliceNode.JumpSliceByOffsetting(*pointRas)
+
+
+def placeInView(volumeNode, sliceNode):
+    """Where the plane of a slice view crosses the axis of a located volume.
+
+    Returns:
+        z in mm and a ``location_nodes.Place``, or z and None where the plane lies outside the scan; None where the
+        volume is not located or the view cuts along the body.
+    """
+    axis = location_nodes.axisOf(volumeNode)
+    if axis is None:
+        return None
+    matrix = sliceNode.GetSliceToRAS()
+    point, normal = ([matrix.GetElement(row, column) for row in range(3)] for column in (3, 2))
+    height = axis.heightOfPlane(point, normal)
+    return None if height is None else (height, location_nodes.placeAt(volumeNode, height))
+
+
+def showPlot(volumeNode) -> bool:
+    """Show the chart of a located volume in a layout that has a plot; False where the node is gone."""
+    nodes = location_nodes.nodesOf(volumeNode)
+    if nodes is None or nodes.chart is None:
+        return False
+    slicer.modules.plots.logic().ShowChartInLayout(nodes.chart)
+    return True
+
+
+def showTable(volumeNode) -> bool:
+    """Show the table of a located volume in a layout that has a table; False where the node is gone."""
+    nodes = location_nodes.nodesOf(volumeNode)
+    if nodes is None or nodes.table is None:
+        return False
+    if slicer.app.layoutManager() is not None:
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+    slicer.app.applicationLogic().GetSelectionNode().SetActiveTableID(nodes.table.GetID())
+    slicer.app.applicationLogic().PropagateTableSelection()
+    return True

@@ -103,12 +103,15 @@ def storeLocation(volumeNode, location) -> LocationNodes:
         if location.refused is None:
             nodes = LocationNodes(nodes.data, *_visibleNodes(volumeNode, location, axis))
         made = [node for node in vars(nodes).values() if node is not None]
+        for name, node in vars(nodes).items():
+            if node is not None and node is not nodes.data:
+                nodes.data.SetNodeReferenceID(name, node.GetID())
         scene.set_results(volumeNode, ROLE, made)
         for node in made:
             keep(node)
             if node is not nodes.data:
                 scene.show_in_subject_hierarchy(node, volumeNode)
-    volumeNode.SetNodeReferenceID(_DATA_ROLE, nodes.data.GetID())
+        volumeNode.SetNodeReferenceID(_DATA_ROLE, nodes.data.GetID())
     return nodes
 
 
