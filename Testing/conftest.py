@@ -18,3 +18,15 @@ def ct_data() -> Path:
     missing = [name for name in ("vol", "dicom", "landmarks.csv", "scans.csv") if not (path / name).exists()]
     assert not missing, f"CT_DATA_DIR lacks {missing}"
     return path
+
+
+@pytest.fixture
+def slicer_app():
+    """A fresh Slicer for one test, without display: see ``slicerstandin.session.Session`` for what it can do."""
+    pytest.importorskip("slicer", reason="slicer-core is not installed: tests of the panels are left out")
+    pytest.importorskip("PySide6", reason="PySide6 is not installed: tests of the panels are left out")
+    from slicerstandin.session import Session
+
+    session = Session().start()
+    yield session
+    session.end()

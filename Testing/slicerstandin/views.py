@@ -1,0 +1,199 @@
+"""Views of the layout: slice, plot, table and (empty) three-dimensional ones."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+from PySide6 import QtCore, QtGui
+
+from .qmrml_widgets import qMRMLTableView, qMRMLWidget
+
+BAR = 18
+"""Pixels of the coloured bar over a view."""
+
+
+class ViewWidget(qMRMLWidget):
+    """A coloured bar with the view's name over what it shows."""
+
+    def __init__(self, node, application, parent):
+        super().__init__(parent)
+        self.__dict__.update(_node=node, _application=application)
+
+    def node(self):
+        """The view node."""
+        return self.__dict__["_node"]
+
+    def mrmlViewNode(self):
+        """The view node."""
+        return self.__dict__["_node"]
+
+    def place(self, left, top, width, height):
+        """Where it lies in the area of the views."""
+        self.setGeometry(left, top, width, height)
+
+    def follow(self):
+        """The scene was closed or loaded."""
+
+    def end(self):
+        """The scene goes."""
+        self.setParent(None)
+        self.deleteLater()
+
+    def picture(self):
+        """What is inside as a QImage, or None."""
+        return
+
+    def paintEvent(self, _event):
+        """Bar, name and picture."""
+        painter = QtGui.QPainter(self)
+        painter.fillRect(self.rect, QtGui.QColor("black"))
+        colour = QtGui.QColor.fromRgbF(*self._colour())
+        painter.fillRect(QtCore.QRect(0, 0, self.width, BAR), colour)
+        painter.setPen(QtGui.QColor("black" if colour.lightness() > 100 else "white"))
+        aligned = QtCore.Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(QtCore.QRect(6, 0, self.width - 12, BAR), aligned, self._title())
+        image = self.picture()
+        if image is not None:
+            painter.drawImage(0, BAR, image)
+        painter.setPen(QtGui.QColor("#555555"))
+        painter.drawRect(self.rect.adjusted(0, 0, -1, -1))
+        painter.end()
+
+    def _colour(self):
+        return self.node().GetLayoutColor() if hasattr(self.node(), "GetLayoutColor") else (0.6, 0.6, 0.6)
+
+    def _title(self):
+        return self.node().GetLayoutLabel() or self.node().GetName()
+
+
+class SliceWidget(ViewWidget):
+    """A slice view on Slicer's slice logic."""
+
+    def __init__(self, node, application, parent):
+        super().__init__(node, application, parent)
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLApplicationLogic(application)
+        logic.SetMRMLScene(slicer.mrmlScene)
+        logic.SetSliceNode(node)
+        application.GetSliceLogics().AddItem(logic)
+        self.__dict__.update(_logic=logic, _drawing=None)
+
+    def viewName(self):
+        """Singleton tag of the node, such as Red."""
+        return self.node().GetLayoutName()
+
+    def sliceLogic(self):
+        return self.__dict__["_logic"]
+
+    def mrmlSliceNode(self):
+        return self.node()
+
+    def mrmlSliceCompositeNode(self):
+        return self.sliceLogic().GetSliceCompositeNode()
+
+    def sliceController(self):
+        return SliceController(self)
+
+    def sliceView(self):
+        return SliceView(self)
+
+    def sliceOrientation(self):
+        return self.node().GetOrientation()
+
+    def setSliceOrientation(self, orientation):
+        self.node().SetOrientation(orientation)
+
+    def fitSliceToBackground(self):
+        self.sliceLogic().FitSliceToBackground()
+
+    def place(self, left, top, width, height):
+        super().place(left, top, width, height)
+        self.sliceLogic().ResizeSliceNode(max(width, 1), max(height - BAR, 1))
+
+    def _title(self):
+        background = self.sliceLogic().GetBackgroundLayer().GetVolumeNode()
+        name = f"   {background.GetName()}" if background is not None else ""
+        return f"{self.node().GetLayoutLabel()}   {self.sliceLogic().GetSliceOffset():.1f} mm{name}"
+
+    def end(self):
+        self._application.GetSliceLogics().RemoveItem(self.sliceLogic())
+        super().end()
+
+
+class SliceController:
+    """The bar of a slice view."""
+
+    def __init__(self, widget):
+        self._widget = widget
+
+    def fitSliceToBackground(self):
+        self._widget.sliceLogic().FitSliceToBackground()
+
+    def setSliceOffsetValue(self, offset):
+        self._widget.sliceLogic().SetSliceOffset(offset)
+
+    def sliceOffsetSlider(self):
+        raise NotImplementedError("use sliceLogic().GetSliceOffset()")
+
+    def setSliceLink(self, linked):
+        self._widget.mrmlSliceCompositeNode().SetLinkedControl(linked)
+
+
+class SliceView:
+    """The picture of a slice view."""
+
+    def __init__(self, widget):
+        self._widget = widget
+
+    def forceRender(self):
+        self._widget.repaint()
+
+    def scheduleRender(self):
+        self._widget.update()
+
+
+class TableWidget(ViewWidget):
+    """A view of the active table."""
+
+    def __init__(self, node, application, parent):
+        super().__init__(node, application, parent)
+        self._table = qMRMLTableView(self)
+        self.__dict__["_tag"] = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_event: self.follow())
+        self.follow()
+
+    def tableView(self):
+        return self._table
+
+    def follow(self):
+        self._table.setMRMLTableNode(self.node().GetTableNode())
+
+    def place(self, left, top, width, height):
+        super().place(left, top, width, height)
+        self._table.setGeometry(0, BAR, width, height - BAR)
+
+    def end(self):
+        self.node().RemoveObserver(self.__dict__["_tag"])
+        super().end()
+
+
+class PlotWidget(ViewWidget):
+    """A view of a plot chart."""
+
+    def plotView(self):
+        return self
+
+
+class ThreeDWidget(ViewWidget):
+    """Stands where Slicer has a three-dimensional view."""
+
+    def threeDView(self):
+        return self
+
+    def forceRender(self):
+        """Nothing to draw."""
+
+    def resetFocalPoint(self):
+        """Nothing to draw."""
+
+    def _colour(self):
+        return (0.45, 0.45, 0.75)

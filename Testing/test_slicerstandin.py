@@ -1,0 +1,306 @@
+"""The stand-in behaves as PythonQt and Slicer do where Python for Qt differs, and raises where they hide a mistake."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import pytest
+
+
+def test_properties_are_values_and_other_getters_are_calls(slicer_app):
+    import qt
+
+    button = qt.QPushButton("Locate")
+    assert (button.text, button.enabled, button.isVisible()) == ("Locate", True, False)
+    button.toolTip = "a"
+    assert button.toolTip == "a"
+    assert (qt.QTableWidget(2, 3).rowCount, qt.QComboBox().count) == (2, 0)
+    with pytest.raises(TypeError):
+        button.text()
+    with pytest.raises(TypeError, match="call it"):
+        assert button.isVisible
+
+
+def test_name_is_the_object_name(slicer_app):
+    import qt
+
+    label = qt.QLabel()
+    label.name = "title"
+    assert label.objectName == "title"
+    assert label.className() == "QLabel"
+
+
+def test_unknown_attributes_are_refused_on_what_slicer_has_in_c(slicer_app):
+    import ctk
+    import qt
+    import slicer
+
+    for widget in (qt.QLabel(), ctk.ctkSliderWidget(), slicer.qMRMLNodeComboBox(), slicer.app):
+        with pytest.raises(AttributeError):
+            widget.tooltip = "typing error"
+    table = qt.QTableWidget(1, 1)
+    header = table.horizontalHeader()  # made by Qt, not by Python
+    with pytest.raises(AttributeError):
+        header.stretchLast = True
+
+    class Own(qt.QWidget):
+        pass
+
+    own = Own()
+    own.note = 1
+    assert own.note == 1
+
+
+def test_a_wrong_signature_raises(slicer_app):
+    import qt
+
+    button = qt.QPushButton()
+    for signature in ("click()", "clicked", "clicked(int)", "toggled()"):
+        with pytest.raises(LookupError):
+            button.connect(signature, print)
+    with pytest.raises(TypeError):
+        button.connect("clicked()", None)
+
+
+def test_slots_get_as_many_values_as_they_take(slicer_app):
+    import qt
+
+    button, got = qt.QPushButton(), []
+    button.connect("clicked()", lambda: got.append("none"))
+    button.connect("clicked(bool)", lambda checked: got.append(checked))
+    button.connect("clicked(bool)", lambda name="default": got.append(name))
+    button.connect("clicked()", lambda name="default": got.append(name))
+    button.click()
+    assert got == ["none", False, False, "default"]
+
+
+def test_disconnect(slicer_app):
+    import qt
+
+    button, got = qt.QPushButton(), []
+    button.connect("clicked()", got.clear)
+    button.disconnect("clicked()", got.clear)
+    got.append(1)
+    button.click()
+    assert got == [1]
+    with pytest.raises(LookupError):
+        button.disconnect("clicked()", got.clear)
+
+
+def test_errors_in_slots_reach_the_test(slicer_app):
+    import qt
+
+    button = qt.QPushButton("x", slicer_app.window)
+    button.show()
+    button.connect("clicked()", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        slicer_app.click(button)
+
+
+def test_a_user_cannot_click_what_is_hidden_or_disabled(slicer_app):
+    import qt
+
+    button = qt.QPushButton("x", slicer_app.window)
+    with pytest.raises(AssertionError, match="not visible"):
+        slicer_app.click(button)
+    button.show()
+    button.enabled = False
+    with pytest.raises(AssertionError, match="disabled"):
+        slicer_app.click(button)
+
+
+def test_dialogs_do_not_block(slicer_app):
+    import qt
+    import slicer
+
+    with pytest.raises(AssertionError, match="waits for an answer"):
+        slicer.util.errorDisplay("bad")
+    assert "bad" in slicer_app.dialogs()[-1]
+    slicer_app.answer("/tmp")
+    assert qt.QFileDialog.getExistingDirectory(None, "Folder") == "/tmp"
+
+
+def test_shortcuts_work_by_real_keys(slicer_app):
+    import qt
+    import slicer
+
+    got = []
+    shortcut = qt.QShortcut(slicer.util.mainWindow())
+    shortcut.setKey(qt.QKeySequence("7"))
+    shortcut.connect("activated()", lambda: got.append(7))
+    slicer_app.press("7")
+    shortcut.enabled = False
+    slicer_app.press("7")
+    assert got == [7]
+
+
+def test_collapsible_button_shows_and_hides(slicer_app):
+    import ctk
+    import qt
+
+    section = ctk.ctkCollapsibleButton(slicer_app.window)
+    section.text = "Section"
+    label = qt.QLabel("inside")
+    hidden = qt.QLabel("hidden by the module")
+    layout = qt.QVBoxLayout(section)
+    layout.addWidget(label)
+    layout.addWidget(hidden)
+    hidden.hide()
+    section.resize(200, 100)
+    section.show()
+    slicer_app.click(section)
+    assert section.collapsed
+    assert not label.isVisible()
+    section.collapsed = False
+    assert label.isVisible()
+    assert not hidden.isVisible()
+
+
+def test_node_selector_follows_the_scene(slicer_app):
+    import slicer
+
+    selector, got = slicer.qMRMLNodeComboBox(slicer_app.window), []
+    selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+    selector.noneEnabled = True
+    selector.setMRMLScene(slicer.mrmlScene)
+    selector.connect("currentNodeChanged(vtkMRMLNode*)", got.append)
+    first = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "first")
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", "other")
+    assert selector.nodes() == [first]
+    assert selector.currentNode() is None
+    selector.show()
+    slicer_app.choose(selector, first)
+    first.SetName("renamed")
+    assert selector.comboBox().currentText == "renamed"
+    slicer.mrmlScene.RemoveNode(first)
+    assert selector.currentNode() is None
+    assert got == [first, None]
+
+
+class Mode(enum.Enum):
+    NEAR = "near"
+    FAR = "far"
+
+
+@pytest.fixture
+def settings(slicer_app):
+    import slicer
+    from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+    class Settings:
+        volume: slicer.vtkMRMLScalarVolumeNode
+        text: str
+        on: bool = True
+        mode: Mode = Mode.NEAR
+        offset: Annotated[float, WithinRange(-50, 50)] = 1.0
+        names: list[str]
+
+    Settings.__annotations__ = {
+        "volume": slicer.vtkMRMLScalarVolumeNode,
+        "text": str,
+        "on": bool,
+        "mode": Mode,
+        "offset": Annotated[float, WithinRange(-50, 50)],
+        "names": list[str],
+    }
+    wrapped = parameterNodeWrapper(Settings)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "settings")
+    return wrapped(node)
+
+
+def test_parameters_are_checked(settings):
+    assert (settings.on, settings.mode, settings.offset, settings.volume, settings.names) == (
+        True,
+        Mode.NEAR,
+        1.0,
+        None,
+        [],
+    )
+    with pytest.raises(ValueError, match="within range"):
+        settings.offset = 51.0
+    with pytest.raises(ValueError):
+        settings.text = None
+    with pytest.raises(ValueError):
+        settings.on = "yes"
+
+
+def test_parameters_come_back_with_the_scene(slicer_app, settings, tmp_path):
+    import numpy as np
+    import slicer
+
+    volume = slicer.util.addVolumeFromArray(np.zeros((3, 3, 3), np.int16), name="CT")
+    settings.volume, settings.mode, settings.names, settings.text = volume, Mode.FAR, ["a"], "é"
+    slicer_app.saveScene(tmp_path / "scene.mrb")
+    slicer_app.loadScene(tmp_path / "scene.mrb")
+    node = slicer.util.getNode("settings")
+    again = type(settings)(node)
+    assert again.volume.GetName() == "CT"
+    assert (again.mode, again.names, again.text, again.on) == (Mode.FAR, ["a"], "é", True)
+
+
+def test_parameters_and_widgets_follow_each_other(slicer_app, settings):
+    import ctk
+    import qt
+
+    panel = qt.QWidget(slicer_app.window)
+    layout = qt.QVBoxLayout(panel)
+    widgets = {"on": qt.QCheckBox(), "mode": qt.QComboBox(), "offset": ctk.ctkSliderWidget(), "text": qt.QLineEdit()}
+    for name, widget in widgets.items():
+        widget.setProperty("SlicerParameterName", name)
+        layout.addWidget(widget)
+    panel.show()
+    tag = settings.connectGui(panel)
+    assert (widgets["on"].checked, widgets["offset"].minimum, widgets["mode"].count) == (True, -50, 2)
+    slicer_app.click(widgets["on"])
+    slicer_app.choose(widgets["mode"], "FAR")
+    slicer_app.type("abc", widgets["text"])
+    assert (settings.on, settings.mode, settings.text) == (False, Mode.FAR, "abc")
+    settings.offset = 7.5
+    assert widgets["offset"].value == 7.5
+    settings.disconnectGui(tag)
+    settings.offset = 3.0
+    assert widgets["offset"].value == 7.5
+
+
+def test_widgets_are_taken_by_their_exact_class(slicer_app, settings):
+    import qt
+
+    class Special(qt.QCheckBox):
+        pass
+
+    with pytest.raises(RuntimeError, match="Unable to create"):
+        settings.connectParametersToGui({"on": Special()})
+    with pytest.raises(RuntimeError, match="Unable to create"):
+        settings.connectParametersToGui({"text": qt.QLabel()})
+
+
+def test_views_of_a_custom_layout(slicer_app):
+    import slicer
+
+    manager = slicer.app.layoutManager()
+    assert manager.sliceViewNames() == ["Red", "Green", "Yellow"]
+    view = '<item><view class="vtkMRMLSliceNode" singletontag="{0}"><property name="orientation" action="default">Axial'
+    view += '</property><property name="viewgroup" action="default">{1}</property></view></item>'
+    text = f'<layout type="horizontal">{view.format("A", 1)}{view.format("B", 2)}</layout>'
+    node = manager.layoutLogic().GetLayoutNode()
+    node.AddLayoutDescription(5701, text)
+    manager.setLayout(5701)
+    assert manager.sliceViewNames() == ["A", "B"]
+    first, second = (manager.sliceWidget(name).mrmlSliceNode() for name in "AB")
+    assert (first.GetViewGroup(), second.GetViewGroup()) == (1, 2)
+    with pytest.raises(ValueError):
+        manager.setLayout(5702)
+    slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, 0, 0, 12, 1, 2)
+    assert manager.sliceWidget("B").sliceLogic().GetSliceOffset() == pytest.approx(12)
+    assert manager.sliceWidget("A").sliceLogic().GetSliceOffset() == pytest.approx(0)
+
+
+def test_settings_are_isolated(slicer_app):
+    import qt
+    import slicer
+
+    assert slicer.util.settingsValue("Mine/Flag", False, converter=slicer.util.toBool) is False
+    qt.QSettings().setValue("Mine/Flag", True)
+    assert slicer.util.settingsValue("Mine/Flag", False, converter=slicer.util.toBool) is True
+    assert slicer_app.temporary in qt.QSettings().fileName()
