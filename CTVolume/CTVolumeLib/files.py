@@ -6,7 +6,7 @@ import io
 import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
             "Free some space or choose another folder; what was there before is unchanged.",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # a file where a folder should be: the error above tells it
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomic(path: Path | str, data: bytes | str) -> None:

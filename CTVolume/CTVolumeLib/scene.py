@@ -34,11 +34,13 @@ __all__ = [
     "LabelSegment",
     "markups_from_points",
     "node_from_volume",
+    "place_of_node",
     "plot_from_table",
     "remove_results",
     "segmentation_from_labels",
     "set_results",
     "show_in_subject_hierarchy",
+    "sources_of_node",
     "table_from_columns",
     "temporary_nodes",
     "volume_from_node",
@@ -70,6 +72,26 @@ def volume_from_node(node: slicer.vtkMRMLScalarVolumeNode) -> CTVolume:
         raise CTError("not_scalar", f"{node.GetName()} is a colour picture, not a CT.", "Choose another volume.")
     array = _hounsfield_type(slicer.util.arrayFromVolume(node))
     return CTVolume(array=array, meta=_meta(node), sources=_sources(node, len(array)), **_geometry(node, array.shape))
+
+
+def place_of_node(node: slicer.vtkMRMLScalarVolumeNode) -> CTVolume:
+    """A volume node as it lies in the world, without its voxels, which are all 0, and its sources: for every keystroke.
+
+    Args:
+        node: a scalar volume.
+
+    Raises:
+        CTError: no voxels; a parent transform that bends slices.
+    """
+    if node is None or node.GetImageData() is None or 0 in node.GetImageData().GetDimensions():
+        raise CTError("no_images", f"{_name(node)} holds no voxels.", "Choose another volume.")
+    shape = node.GetImageData().GetDimensions()[::-1]
+    return CTVolume(array=np.broadcast_to(np.int16(0), shape), meta=_meta(node), **_geometry(node, shape))
+
+
+def sources_of_node(node: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, ...]:
+    """File of each slice in the order of k where Slicer's DICOM database knows them all, else nothing."""
+    return _sources(node, node.GetImageData().GetDimensions()[2] if node.GetImageData() is not None else 0)
 
 
 def node_from_volume(volume: CTVolume, name: str, scene: slicer.vtkMRMLScene | None = None):
@@ -160,6 +182,7 @@ def remove_results(volume_node, role: str) -> None:
         own = [part for role in _roles(node) for part in _references(node, role) if part is not None and _is_own(part)]
         for part in [node, *own]:
             if scene.IsNodePresent(part):
+                _leave_subject_hierarchy(part)
                 scene.RemoveNode(part)
 
 
@@ -308,6 +331,14 @@ def _roles(node) -> list[str]:
 
 def _references(node, role: str) -> list:
     return [node.GetNthNodeReference(role, number) for number in range(node.GetNumberOfNodeReferences(role))]
+
+
+def _leave_subject_hierarchy(node) -> None:
+    """Take a node out of the tree; the application does so by itself when a node goes, slicer-core alone does not."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    item = tree.GetItemByDataNode(node) if tree else 0
+    if item:
+        tree.RemoveItem(item, False, False)
 
 
 def _is_own(node) -> bool:
