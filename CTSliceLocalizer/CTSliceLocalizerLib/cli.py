@@ -192,16 +192,19 @@ def match(
 @click.option("--breathing", type=float, default=0.5, show_default=True, help="0 breathed out .. 1 breathed in.")
 @click.option("--arms", type=click.Choice(["up", "down", "none"]), default="none", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another number is another person.")
+@click.option("--variation", type=float, default=0.0, show_default=True, help="How much people's proportions differ, "
+              "0 to 0.15.")  # fmt: skip
+@click.option("--masks", is_flag=True, help="Also write segmentations, for label-masks.")
 @talkative
 def phantom(
     out: Path, followup: bool, upper: float, lower: float, pixel: float, step: float, size: float, breathing: float,
-    arms: str, seed: int,
+    arms: str, seed: int, variation: float, masks: bool,
 ) -> int:  # fmt: skip
     """Write a digital patient as a DICOM series, with the truth about it.
 
     For trying things out and for tests: it is made of simple shapes, so nothing about accuracy follows from it.
-    Writes the series into phantom/ (and phantom_followup/), and truth.json with the LPS z of the landmarks and, for a
-    follow-up, where each baseline slice lies in it.
+    Writes the series into phantom/ (and phantom_followup/, masks/), and truth.json with the LPS z of the landmarks
+    and, for a follow-up, where each baseline slice lies in it.
 
     \b
     Example:
@@ -212,7 +215,7 @@ def phantom(
 
     write(
         out, followup=followup, coverage=(upper, lower), spacing=(pixel, pixel, step), size=size, breathing=breathing,
-        arms=arms, seed=seed,
+        arms=arms, seed=seed, variation=variation, masks=masks,
     )  # fmt: skip
     say(f"The phantom is in {out}.")
     return DONE

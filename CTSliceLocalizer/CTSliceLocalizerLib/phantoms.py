@@ -1,4 +1,7 @@
-"""Phantom scans on disk: a DICOM series, a follow-up of it, and ``truth.json`` (schema ct-phantom/1)."""
+"""Phantom scans on disk: a DICOM series, a follow-up of it, and ``truth.json`` (schema ct-phantom/1).
+
+On request also a segmentation of each series, named by its SeriesInstanceUID, as ``ct-localize label-masks`` wants it.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from CTVolumeLib import phantom
+from CTVolumeLib import dicom, phantom, phantom_structures
 from CTVolumeLib.files import write_atomic
 from CTVolumeLib.volume import CTVolume
 
 SCHEMA = "ct-phantom/1"
-BASELINE, FOLLOWUP, TRUTH = "phantom", "phantom_followup", "truth.json"
+BASELINE, FOLLOWUP, TRUTH, MASKS = "phantom", "phantom_followup", "truth.json", "masks"
 
 _MOVED_MM = 337.0
 _NARROWER = 0.02
@@ -28,30 +31,40 @@ def write(
     breathing: float = 0.5,
     arms: str = "none",
     seed: int = 0,
+    variation: float = 0.0,
+    masks: bool = False,
 ) -> dict[str, Any]:
     """Write a phantom, on request with a follow-up, and return the content of truth.json.
 
     The follow-up is the same patient with another origin, slice spacing, range and posture, and a little less breath.
 
     Args:
-        out: folder; gets ``phantom/``, ``phantom_followup/`` and ``truth.json``.
+        out: folder; gets ``phantom/``, ``phantom_followup/``, ``masks/`` and ``truth.json``.
         followup: whether to write a follow-up, too.
         coverage: article locations of the highest and the lowest slice.
         spacing: mm along i, j, k.
         size: stature, 1 is 1.71 m.
         breathing: 0 breathed out .. 1 breathed in.
         arms: "up", "down" or "none".
-        seed: of the person.
+        seed: of the person; also in his PatientID.
+        variation: how much the proportions along the body differ between people, as a share (0 to 0.15).
+        masks: whether to write segmentations, too.
 
     Raises:
         CTError: a parameter out of range, or the folder can't be written.
     """
     out = Path(out)
     first = phantom.PhantomParameters(
-        coverage=coverage, spacing=spacing, size=size, breathing=breathing, arms=arms, seed=seed
+        coverage=coverage,
+        spacing=spacing,
+        size=size,
+        breathing=breathing,
+        arms=arms,
+        seed=seed,
+        variation=variation,
     )
     baseline = phantom.make(first)
-    truth: dict[str, Any] = {"schema": SCHEMA, "baseline": _scan(out, BASELINE, baseline, number=1)}
+    truth: dict[str, Any] = {"schema": SCHEMA, "baseline": _scan(out, BASELINE, baseline, 1, masks)}
     if followup:
         second = replace(
             first,
@@ -64,15 +77,21 @@ def write(
             noise_seed=seed + 1,
         )
         later = phantom.make(second)
-        truth["followup"] = _scan(out, FOLLOWUP, later, number=2)
+        truth["followup"] = _scan(out, FOLLOWUP, later, 2, masks)
         truth["pairs"] = _pairs(baseline, later)
     write_atomic(out / TRUTH, json.dumps(truth, indent=1))
     return truth
 
 
-def _scan(out: Path, name: str, made: phantom.Phantom, number: int) -> dict[str, Any]:
+def _scan(out: Path, name: str, made: phantom.Phantom, number: int, masks: bool) -> dict[str, Any]:
+    seed = made.parameters.seed
     # Two examinations share no frame of reference: another seed gives other UIDs.
-    phantom.write_dicom(made.volume, out / name, seed=10 * made.parameters.seed + number, series_number=number)
+    phantom.write_dicom(
+        made.volume, out / name, seed=10 * seed + number, series_number=number, patient_id=f"PHANTOM{seed}"
+    )
+    if masks:
+        uid = dicom.series_in(out / name)[0].uid
+        phantom_structures.write_segmentation(made, out / MASKS / f"{uid}.seg.nrrd")
     volume: CTVolume = made.volume
     z_mm = volume.superior()
     return {
