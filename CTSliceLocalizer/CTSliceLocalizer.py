@@ -206,6 +206,178 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
 
     # Follow up
 
+    onPlaceChanged = None
+    """Called whenever a view of the pair has scrolled; the panel sets it."""
+    onFollowUpStopped = None
+    """Called with a sentence when the pair can't be followed any more; the panel sets it."""
+    _pair = None
+
+    def match(self, baseline, followUp, refine=True, progress=None, modelFile="", useLiteRT=False):
+        """Say where the slices of a baseline lie in the follow-up; both are located first where needed.
+
+        Args:
+            baseline: volume node.
+            followUp: volume node of the same patient.
+            refine: whether to compare the images as well, which is better than the body curves alone.
+            progress: called with done, total and a text; False cancels.
+            modelFile: as for ``locate``.
+            useLiteRT: as for ``locate``.
+
+        Returns:
+            CTSliceLocalizerLib.matching.Match: pairs of heights with +- mm; flags. It is kept in the scene.
+
+        Raises:
+            CTVolumeLib.errors.CTError: with a sentence for the user.
+        """
+        from CTSliceLocalizerPanel import following_up
+
+        def locate(volumeNode, part):
+            return self.locate(volumeNode, part, modelFile, useLiteRT)
+
+        return following_up.match(baseline, followUp, locate, refine, progress)
+
+    def matchOf(self, baseline, followUp):
+        """The Match that is kept for two volumes; None where they are not matched, or one changed since."""
+        from CTSliceLocalizerPanel import match_nodes
+
+        return match_nodes.matchOf(baseline, followUp)
+
+    def showSideBySide(self, baseline, followUp, refine=True, progress=None, modelFile="", useLiteRT=False):
+        """Show two scans side by side, each scrolled alone; they are matched first where needed."""
+        from CTSliceLocalizerPanel import following_up, match_nodes
+
+        if self.matchOf(baseline, followUp) is None or match_nodes.isRefined(baseline, followUp) != refine:
+            self._stopPair()
+            self.match(baseline, followUp, refine, progress, modelFile, useLiteRT)
+        if not self.shows(baseline, followUp):
+            self._stopPair()
+            self._pair = following_up.showPair(baseline, followUp, self._onPairStepped, self._onPairStopped)
+        return self._pair
+
+    def linkScrolling(self, baseline, followUp, refine=True, progress=None, modelFile="", useLiteRT=False):
+        """Show two scans side by side and scroll them together by anatomy; they are matched first where needed.
+
+        Slicer's own link goes by coordinates: it is off for the two views until ``unlink``.
+        """
+        self.showSideBySide(baseline, followUp, refine, progress, modelFile, useLiteRT).linked = True
+
+    def unlink(self):
+        """Scroll each view alone again; they stay side by side."""
+        if self._pair is not None:
+            self._pair.linked = False
+
+    def isLinked(self):
+        """Whether two scans are scrolled together."""
+        return self._pair is not None and self._pair.linked
+
+    def isSideBySide(self):
+        """Whether two matched scans are shown side by side."""
+        return self._pair is not None
+
+    def shows(self, baseline, followUp):
+        """Whether these two scans are shown side by side."""
+        return self._pair is not None and self._pair.volumes == (baseline, followUp)
+
+    def leaveSideBySide(self):
+        """Back to the layout from before; the match stays."""
+        from CTSliceLocalizerPanel import comparison_layout
+
+        self._stopPair()
+        comparison_layout.restore()
+
+    def jumpToSamePlace(self):
+        """Move the view that was not scrolled last to the same place; its CTSliceLocalizerLib.places.Place."""
+        from CTSliceLocalizerPanel import following_up
+
+        return following_up.shownPair(self._pair).jump()
+
+    def goToFollowUpSlice(self, zMm):
+        """Scroll the follow-up's view to a height in mm; linked, the baseline's view goes to the same place."""
+        from CTSliceLocalizerPanel import following_up
+
+        following_up.shownPair(self._pair).goTo(zMm, followUp=True)
+
+    def placeInWords(self):
+        """Where the slice scrolled to last lies in the other scan: (sentence, whether it is covered there)."""
+        from CTSliceLocalizerPanel import following_up
+
+        return following_up.shownPlaceInWords(self._pair)
+
+    def setOffset(self, baseline, followUp, offsetMm):
+        """Correct a match: the follow-up's heights are moved by so many mm towards the head, until set to 0."""
+        from CTSliceLocalizerPanel import following_up, match_nodes
+
+        match_nodes.setOffset(baseline, followUp, offsetMm)
+        if self.shows(baseline, followUp):
+            self._pair.setPlaces(following_up.placeMap(baseline, followUp))
+
+    def matchShownSlices(self):
+        """Correct the match so that the two slices that are shown are the same place; the correction in mm."""
+        from CTSliceLocalizerPanel import following_up
+
+        offsetMm = following_up.offsetOfShown(self._pair)
+        self.setOffset(*self._pair.volumes, offsetMm)
+        return offsetMm
+
+    def slicesWithin(self, baseline, followUp, zMm=None, tolerance=0.005):
+        """Slices of the follow-up at about the place of a height of the baseline, nearest first, also as a table.
+
+        Args:
+            baseline: volume node.
+            followUp: volume node that was matched with it.
+            zMm: z in mm in the baseline; None for the slice that its view shows.
+            tolerance: on the location scale.
+
+        Returns:
+            list of (index, z_mm, location, distance_mm).
+        """
+        from CTSliceLocalizerPanel import following_up
+
+        if zMm is None:
+            zMm = following_up.shownHeight(self._pair)
+        return following_up.slicesWithin(baseline, followUp, zMm, tolerance)
+
+    def carryOver(self, markups, baseline, followUp, refine=True, progress=None):
+        """Put points, lines or curves on the baseline onto the follow-up as proposals.
+
+        Returns:
+            (node, count, left_out, method): the new markups; method is "registered" or "centres" (in plane).
+        """
+        from CTSliceLocalizerPanel import following_up
+
+        return following_up.carryOver(markups, baseline, followUp, refine, progress)
+
+    def transformToFollowUp(self, baseline, followUp, refine=True, progress=None):
+        """A linear transform node that lays the baseline onto the follow-up: a start for registration modules."""
+        from CTSliceLocalizerPanel import following_up
+
+        return following_up.transformToFollowUp(baseline, followUp, refine, progress)
+
+    def clearMatch(self, baseline, followUp):
+        """Remove a match, the locations that were made for it and the side-by-side views; back to the layout before."""
+        from CTSliceLocalizerPanel import comparison_layout, match_nodes
+
+        self.leaveSideBySide()
+        comparison_layout.remove()
+        match_nodes.clearMatch(baseline, followUp)
+
+    def _stopPair(self):
+        from CTSliceLocalizerPanel import comparison_layout
+
+        if self._pair is not None:
+            pair, self._pair = self._pair, None
+            pair.stop()
+            comparison_layout.mix()
+
+    def _onPairStepped(self):
+        if self.onPlaceChanged is not None:
+            self.onPlaceChanged()
+
+    def _onPairStopped(self, reason):
+        self._stopPair()
+        if self.onFollowUpStopped is not None:
+            self.onFollowUpStopped(reason)
+
     # Annotate
 
     # Train

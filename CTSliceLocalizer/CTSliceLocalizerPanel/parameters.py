@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from slicer import vtkMRMLScalarVolumeNode
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from typing import Annotated
+
+from slicer import vtkMRMLMarkupsNode, vtkMRMLScalarVolumeNode
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 
 @parameterNodeWrapper
@@ -14,6 +16,12 @@ class CTSliceLocalizerParameterNode:
         inputVolume: the scan that Locate works on.
         modelFile: a model's ``.npz``; an empty text is the model that comes with the extension.
         useLiteRT: whether to run the network in LiteRT, which is faster and has to be installed.
+        baselineVolume: the earlier scan of Follow up.
+        followUpVolume: the later scan of the same patient.
+        linkedScrolling: whether the two are scrolled together.
+        refineMatch: whether their images are compared, not only their locations.
+        sliceTolerance: half-width on the location scale within which slices count as similar.
+        carriedMarkups: points on the baseline that are carried over.
     """
 
     # Locate
@@ -22,6 +30,12 @@ class CTSliceLocalizerParameterNode:
     useLiteRT: bool = False
 
     # Follow up
+    baselineVolume: vtkMRMLScalarVolumeNode
+    followUpVolume: vtkMRMLScalarVolumeNode
+    linkedScrolling: bool = False
+    refineMatch: bool = True
+    sliceTolerance: Annotated[float, WithinRange(0.001, 0.1)] = 0.005
+    carriedMarkups: vtkMRMLMarkupsNode
 
     # Annotate
 
