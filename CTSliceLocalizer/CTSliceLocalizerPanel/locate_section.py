@@ -14,7 +14,8 @@ from slicer.util import VTKObservationMixin
 from . import location_nodes
 from .section import PanelSection, warning
 
-_COLUMNS = ("Landmark", "z (mm)", "+- (mm)")
+_COLUMNS = ("Landmark", "z (mm)")
+_ROW_HEIGHT = 19
 
 log = logging.getLogger(__name__)
 
@@ -221,13 +222,16 @@ class LocateSection(PanelSection, VTKObservationMixin):
         ui.liteRTCheckBox.connect("clicked()", self.onLiteRT)
         ui.modelPathEdit.nameFilters = ["Models (*.npz)"]
         ui.modelPathEdit.visible = False
+        ui.engineButton.collapsed = True
         table = ui.landmarkTable
         table.setColumnCount(len(_COLUMNS))
         table.setHorizontalHeaderLabels([_(title) for title in _COLUMNS])
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(20)
+        table.verticalHeader().setMinimumSectionSize(_ROW_HEIGHT)
+        table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
+        table.setFixedHeight(13 * _ROW_HEIGHT + 8)  # the heading and all twelve, without a scroll bar
 
     def _takeShownVolume(self) -> None:
         """Start with the volume in the slice views, as long as none was chosen."""
@@ -303,9 +307,9 @@ class LocateSection(PanelSection, VTKObservationMixin):
         table.setRowCount(len(location.landmarks))
         for row, landmark in enumerate(location.landmarks):
             texts = (
-                (landmark.name, f"{landmark.z_mm:.1f}", f"{landmark.sigma_mm:.0f}")
+                (landmark.name, f"{landmark.z_mm:.1f} +- {landmark.sigma_mm:.0f}")
                 if landmark.inside
-                else (landmark.name, _("not covered"), "")
+                else (landmark.name, _("not covered"))
             )
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
@@ -319,10 +323,10 @@ class LocateSection(PanelSection, VTKObservationMixin):
         found = self.logic.placeInView(volume, sliceNode)
         if found is None:
             return
-        height, place = found
+        _height, place = found
         if place is None:
             self.ui.currentLabel.text = _("This slice lies outside the scan.")
             return
-        self.ui.currentLabel.text = _("This slice: <b>{words}</b>, {location:.3f} +- {sigma:.3f}, z {z:.1f} mm").format(
-            words=place.words, location=place.location, sigma=place.sigma, z=height
+        self.ui.currentLabel.text = _("This slice: <b>{words}</b>, {location:.3f} +- {sigma:.3f}").format(
+            words=place.words, location=place.location, sigma=place.sigma
         )
