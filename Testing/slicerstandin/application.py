@@ -119,6 +119,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self._scroll.setWidgetResizable(True)
         self._scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._dock.setWidget(self._scroll)
+        self._dock.setFixedWidth(300)
         self._views = QtWidgets.QWidget(self)
         self.setCentralWidget(self._views)
         self.statusBar().show()

@@ -295,6 +295,8 @@ class Session:
         missing = [name for name in views or () if name not in names]
         assert not missing, f"the layout shows {names}, not {missing}"
         self.settle()
+        for view in self.layoutManager.shown():
+            view.draw()
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         assert self.window.grab().save(str(path)), f"{path} was not written"

@@ -6,6 +6,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtGui
 
+from .pictures import SliceDrawing, chart_image
 from .qmrml_widgets import qMRMLTableView, qMRMLWidget
 
 BAR = 18
@@ -39,9 +40,19 @@ class ViewWidget(qMRMLWidget):
         self.setParent(None)
         self.deleteLater()
 
-    def picture(self):
-        """What is inside as a QImage, or None."""
-        return
+    def draw(self):
+        """Make the picture anew; done for a screenshot only, since it takes time."""
+        if self.width > 1 and self.height > BAR + 1:
+            self.__dict__["_picture"] = self._draw(self.width, self.height - BAR)
+        self.update()
+
+    def image(self):
+        """The picture as it is now, as a QImage, or None."""
+        self.draw()
+        return self.__dict__.get("_picture")
+
+    def _draw(self, width, height):
+        """Made by the kinds of views that have a picture."""
 
     def paintEvent(self, _event):
         """Bar, name and picture."""
@@ -52,7 +63,7 @@ class ViewWidget(qMRMLWidget):
         painter.setPen(QtGui.QColor("black" if colour.lightness() > 100 else "white"))
         aligned = QtCore.Qt.AlignmentFlag.AlignVCenter
         painter.drawText(QtCore.QRect(6, 0, self.width - 12, BAR), aligned, self._title())
-        image = self.picture()
+        image = self.__dict__.get("_picture")
         if image is not None:
             painter.drawImage(0, BAR, image)
         painter.setPen(QtGui.QColor("#555555"))
@@ -115,7 +126,14 @@ class SliceWidget(ViewWidget):
         name = f"   {background.GetName()}" if background is not None else ""
         return f"{self.node().GetLayoutLabel()}   {self.sliceLogic().GetSliceOffset():.1f} mm{name}"
 
+    def _draw(self, width, height):
+        if self.__dict__["_drawing"] is None:
+            self.__dict__["_drawing"] = SliceDrawing(self.sliceLogic(), self._application)
+        return self.__dict__["_drawing"].image(width, height)
+
     def end(self):
+        if self.__dict__["_drawing"] is not None:
+            self.__dict__["_drawing"].end()
         self._application.GetSliceLogics().RemoveItem(self.sliceLogic())
         super().end()
 
@@ -181,6 +199,13 @@ class PlotWidget(ViewWidget):
 
     def plotView(self):
         return self
+
+    def mrmlPlotChartNode(self):
+        return self.node().GetPlotChartNode()
+
+    def _draw(self, width, height):
+        chart = self.mrmlPlotChartNode()
+        return chart_image(chart, width, height) if chart is not None else None
 
 
 class ThreeDWidget(ViewWidget):
