@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from .cli_common import DONE, NOTHING_USABLE, SOME_FAILED, Bar, scan_path, talkative
+from .cli_common import DONE, NOTHING_USABLE, SOME_FAILED, Bar, out_option, say, scan_path, talkative
 
 
 @click.command("label-masks")
@@ -64,5 +64,63 @@ def label_masks(
     return DONE if len(good) == len(scans) + len(without) else SOME_FAILED
 
 
-COMMANDS: tuple[click.Command, ...] = (label_masks,)
+@click.command()
+@click.argument("tree", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@out_option
+@click.option("--locations", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Ground truth file, "
+              "combined_normalized_locations.json; only the series that it names are converted.")  # fmt: skip
+@click.option("--labels", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder with the labels; "
+              "by default each labels.json lies beside the slices.")  # fmt: skip
+@click.option("--format", "kind", type=click.Choice(["compact", "article"]), default="compact", show_default=True,
+              help="One file for each series on the networks' grid, or the article's .npz of each slice.")  # fmt: skip
+@click.option(
+    "--size", type=click.IntRange(1, 4096), default=256, show_default=True, help="Pixels of a side (article)."
+)
+@click.option("--window", metavar="LOW HIGH", type=float, nargs=2, default=(-1000, 400), show_default=True,
+              help="HU that become black and white (article).")  # fmt: skip
+@click.option("--jobs", type=int, default=0, help="Processes on this machine; by default one for each core.")
+@click.option("--scheduler", metavar="ADDRESS", help="Work on a Dask cluster instead, such as tcp://host:8786.")
+@talkative
+def convert(
+    tree: Path, out: Path, locations: Path | None, labels: Path | None, kind: str, size: int,
+    window: tuple[float, float], jobs: int, scheduler: str | None,
+) -> int:  # fmt: skip
+    """Make training data of the labelled series in TREE.
+
+    TREE is what organize leaves, PatientID/StudyInstanceUID/SeriesInstanceUID/InstanceNumber.dcm. What is true of a
+    slice comes from the ground truth file, from the labels, or from both.
+
+    Writes index.json and a folder for each series under series/. Series that can't be read or whose labels contradict
+    themselves are listed and left out. Start the same command again after a stop: it goes on, and ends with the same
+    bytes.
+
+    \b
+    Examples:
+      ct-localize convert tree --locations combined_normalized_locations.json --out data
+      ct-localize convert tree --out slices --format article --size 299
+    """  # noqa: D301
+    from CTVolumeLib import batch
+
+    from . import convert as converting
+
+    truths = converting.find(tree, locations, labels)
+    with Bar("Converting", "series") as progress:
+        outcomes = converting.convert(
+            tree, out, truths, kind=kind, size=size, window=window, jobs=jobs, scheduler=scheduler, progress=progress
+        )
+    failed = [outcome for outcome in outcomes if outcome.state == batch.FAILED]
+    partly = [outcome for outcome in outcomes if outcome.facts.get("missing")]
+    for outcome in failed:
+        click.echo(f"left out: {outcome.name}: {outcome.message} {outcome.hint}".rstrip())
+    for outcome in partly:
+        click.echo(f"incomplete: {outcome.name}: {outcome.facts['missing']} files that have a location are not there.")
+    kept = sum(outcome.state == batch.KEPT for outcome in outcomes)
+    slices = sum(outcome.facts.get("slices", 0) for outcome in outcomes)
+    say(f"{len(outcomes) - len(failed)} series with {slices} slices are in {out}, {kept} of them from an earlier run.")
+    if len(failed) == len(outcomes):
+        return NOTHING_USABLE
+    return SOME_FAILED if failed or partly else DONE
+
+
+COMMANDS: tuple[click.Command, ...] = (label_masks, convert)
 """All commands of this file, in the order of their use."""

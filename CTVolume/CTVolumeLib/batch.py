@@ -108,6 +108,7 @@ def run(
     *,
     jobs: int = 1,
     scheduler: str | None = None,
+    repeatable: bool = False,
     progress: Callable[[int, int, str], bool] | None = None,
 ) -> list[Outcome]:
     """Make the results of all items that are not there yet, and write ``out/summary.csv``.
@@ -118,6 +119,8 @@ def run(
         out: folder of the results; made where it is missing.
         jobs: processes on this machine; 1 works in this process, 0 or less takes one for each core.
         scheduler: address of a Dask scheduler, such as ``"tcp://host:8786"``; its workers see the same disks.
+        repeatable: leave nothing in ``out`` that depends on the run (no times, no summary.csv): the same items give
+            the same bytes, however often the work was interrupted.
         progress: called after each item; returns False to cancel.
 
     Returns:
@@ -132,12 +135,14 @@ def run(
     _prepare(out)
     try:
         with locked(out / UNFINISHED / f"{uuid.uuid4().hex}.lock"):  # keeps the folder while we are at work
-            outcomes = _run(items, work, out, jobs, scheduler, progress)
+            outcomes = _run(items, partial(_make, work, out, repeatable), out, jobs, scheduler, progress)
     except OSError as error:
         raise _cannot_write(out, error) from error
     with suppress(OSError):  # not empty while another run is at work
         (out / UNFINISHED).rmdir()
     ordered = [outcomes[item.name] for item in items]
+    if repeatable:
+        return ordered
     try:
         write_atomic(out / SUMMARY_FILE, summary_csv(ordered))
     except CTError as error:  # the results count more than their table
@@ -189,7 +194,7 @@ def summary_csv(outcomes: Sequence[Outcome]) -> str:
 
 def _run(
     items: Sequence[Item],
-    work: Work,
+    make: _Make,
     out: Path,
     jobs: int,
     scheduler: str | None,
@@ -208,7 +213,6 @@ def _run(
     # What a run was at when it died comes last: an item that brings the program down doesn't hold up the others.
     tasks.sort(key=lambda task: task[0].name in killed)
     if tasks:
-        make = partial(_make, work, out)
         with closing(_checked(_outcomes(tasks, make, jobs, scheduler), out)) as results:
             for outcome in results:
                 outcomes[outcome.name] = outcome
@@ -249,11 +253,11 @@ def _checked(outcomes: Iterator[Outcome], out: Path) -> Iterator[Outcome]:
 # One item
 
 
-def _make(work: Work, out: Path, task: _Task) -> Outcome:
+def _make(work: Work, out: Path, repeatable: bool, task: _Task) -> Outcome:
     """Make one item's result, in whatever process this is; every error becomes an outcome."""
     item, fingerprint = task
     try:
-        return _make_locked(work, out, item, fingerprint)
+        return _make_locked(work, out, repeatable, item, fingerprint)
     except CTError as error:
         if error.code == "cancelled":
             raise
@@ -276,7 +280,7 @@ def _make(work: Work, out: Path, task: _Task) -> Outcome:
     return outcome
 
 
-def _make_locked(work: Work, out: Path, item: Item, fingerprint: str) -> Outcome:
+def _make_locked(work: Work, out: Path, repeatable: bool, item: Item, fingerprint: str) -> Outcome:
     """Make one item's result while nobody else does."""
     unfinished, target = out / UNFINISHED, out / item.name
     if not unfinished.is_dir():
@@ -303,7 +307,8 @@ def _make_locked(work: Work, out: Path, item: Item, fingerprint: str) -> Outcome
             start = time.perf_counter()
             facts = dict(work(item, temporary) or {})
             seconds = time.perf_counter() - start
-            state = {"schema": _SCHEMA, "fingerprint": fingerprint, "seconds": round(seconds, 3), "facts": facts}
+            kept_seconds = 0.0 if repeatable else round(seconds, 3)
+            state = {"schema": _SCHEMA, "fingerprint": fingerprint, "seconds": kept_seconds, "facts": facts}
             write_atomic(temporary / STATE_FILE, json.dumps(state, indent=1))
             _rename_into_place(temporary, target)
         finally:

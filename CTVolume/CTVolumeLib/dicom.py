@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -75,6 +76,10 @@ class Series:
         """Name for messages: the folder, or the file where there is only one."""
         return Path(self.files[0]).name if len(self.files) == 1 else Path(self.folder).name
 
+    def heights(self) -> np.ndarray:
+        """(k,) LPS z in mm of the centre of each of ``slices``, by the headers alone; the slices have a position."""
+        return stacking.heights(list(self.slices))
+
 
 def series_in(path: Path | str, progress: Progress | None = None) -> list[Series]:
     """The DICOM series in a folder tree, a zip or a file, by their headers; the largest first.
@@ -101,8 +106,7 @@ def read_series(series: Series, *, progress: Progress | None = None, unshear: bo
     Raises:
         CTError: the series is unusable, its pixels can't be decoded, its values are no HU, or cancelled.
     """
-    if series.unusable is not None:
-        raise CTError(series.code, f"{series.name} can't be read: {series.unusable}.", _HINTS.get(series.code, ""))
+    _check_usable(series)
     with Files() as files, quiet_libraries():
         try:
             array, good, notes = pixels.load(list(series.slices), files, progress)
@@ -118,9 +122,7 @@ def read_series(series: Series, *, progress: Progress | None = None, unshear: bo
         text = f"{lost} of {len(series.slices)} slices could not be decoded and {_were(lost)} left out, such as {name}."
         notes.append(("files_left_out", text))
     array, headers = _without_duplicates(array, headers, notes)
-    if headers[0].pixels.stored <= 8 and array.min() >= 0 and array.max() <= 255:
-        text = f"The values of {series.name} lie between 0 and 255: gray values of a picture, no Hounsfield units."
-        raise CTError("not_hu", text, _HINTS["not_hu"])
+    _check_hounsfield(array, series)
     geometry = stacking.geometry(headers)
     first = headers[0]
     volume = CTVolume(
@@ -144,6 +146,42 @@ def read_series(series: Series, *, progress: Progress | None = None, unshear: bo
     )
     logger.info("Read a series: %s", series.description)
     return upright(volume) if unshear else volume
+
+
+def read_in_parts(series: Series, size: int = 32) -> Iterator[tuple[tuple[SliceHeader, ...], np.ndarray]]:
+    """The slices of a series, few at a time, so that memory holds only a part of them; copies of a slice come, too.
+
+    Args:
+        series: one of those that ``series_in`` lists.
+        size: slices at a time. Where the values of single slices can't tell what they mean (no RescaleIntercept,
+            MONOCHROME1) all come at once.
+
+    Yields:
+        The headers of slices that could be decoded, in order of position, and their (n, j, i) HU.
+
+    Raises:
+        CTError: as ``read_series``; a part of which no slice can be decoded is left out unless it is the whole series.
+    """
+    _check_usable(series)
+    clear = all(header.intercept is not None and header.pixels.photometric != "MONOCHROME1" for header in series.slices)
+    size = size if clear else len(series.slices)
+    problem = None
+    some = False
+    with Files() as files, quiet_libraries():
+        for first in range(0, len(series.slices), size):
+            headers = list(series.slices[first : first + size])
+            try:
+                array, good, _ = pixels.load(headers, files)
+            except CTError as error:
+                if error.code != "bad_pixels":
+                    raise
+                problem = error
+                continue
+            _check_hounsfield(array, series)
+            some = True
+            yield tuple(headers[index] for index in good), array
+    if problem is not None and not some:
+        raise problem
 
 
 def read(path: Path | str, *, progress: Progress | None = None, unshear: bool = False) -> CTVolume:
@@ -179,6 +217,17 @@ def read(path: Path | str, *, progress: Progress | None = None, unshear: bool = 
     listed = "; ".join(series.description for series in others[:3]) + ("; ..." if len(others) > 3 else "")
     text = f"{len(others)} other series {'is' if len(others) == 1 else 'are'} in {path.name} and not read: {listed}."
     return replace(volume, meta={**volume.meta, "warnings": (*volume.meta["warnings"], ("other_series", text))})
+
+
+def _check_usable(series: Series) -> None:
+    if series.unusable is not None:
+        raise CTError(series.code, f"{series.name} can't be read: {series.unusable}.", _HINTS.get(series.code, ""))
+
+
+def _check_hounsfield(array: np.ndarray, series: Series) -> None:
+    if series.slices[0].pixels.stored <= 8 and array.min() >= 0 and array.max() <= 255:
+        text = f"The values of {series.name} lie between 0 and 255: gray values of a picture, no Hounsfield units."
+        raise CTError("not_hu", text, _HINTS["not_hu"])
 
 
 @dataclass

@@ -70,6 +70,14 @@ def along_normal(headers: list[SliceHeader]) -> np.ndarray:
     return np.array([header.position for header in headers], dtype=float) @ normal
 
 
+def heights(headers: list[SliceHeader]) -> np.ndarray:
+    """(n,) LPS z in mm of the centre of each slice. All need a position, an orientation and a spacing."""
+    first = headers[0]
+    row, column, _ = _axes(first)
+    half = (first.pixels.columns - 1) / 2 * first.spacing[1], (first.pixels.rows - 1) / 2 * first.spacing[0]
+    return np.array([header.position[2] for header in headers]) + half[0] * row[2] + half[1] * column[2]
+
+
 def places_from_slice_location(headers: list[SliceHeader]) -> tuple[list[SliceHeader], tuple[Note, ...]] | None:
     """The slices with positions made up from SliceLocation where the headers have none, or None if that is not safe.
 

@@ -1,0 +1,403 @@
+"""From a tree of DICOM series with their truth to data for training: the compact store, or the article's files.
+
+The tree is what the organizer leaves, ``PatientID/StudyInstanceUID/SeriesInstanceUID/InstanceNumber.dcm``; the truth
+is the ground truth file ``combined_normalized_locations.json``, a ``labels.json`` for each series, or both. What
+contradicts itself is told and left out, never converted.
+
+The article ("Building a CT Slice Localizer With Keras") has one ``.npz`` for each slice with ``pixels``, ``norm_loc``
+and ``series_instance_UID``, read here from ``STORE/series/<SeriesInstanceUID>/<InstanceNumber>.npz``. ``pixels`` are
+8-bit and square, as ``scipy.misc.imresize`` gave them. Here they differ on purpose: that function stretched the stored
+values of each slice from its own minimum to its own maximum, so the same tissue got another gray in each slice, and it
+picked single pixels when it shrank. Here gray is HU in a fixed window, shrinking averages, and slices that are not
+square are padded with air instead of squeezed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from CTVolumeLib import batch, dicom
+from CTVolumeLib.errors import CTError
+from CTVolumeLib.names import unique_names
+from CTVolumeLib.resample import weights
+from scipy import sparse
+
+from . import annotations, groundtruth, landmarks, slicegrid, store
+from .groundtruth import Annotation
+
+SIZE = 256
+WINDOW_HU = (-1000.0, 400.0)
+LABELS = "labels.json"
+
+READING_MM = 2.5
+"""How well a landmark is read off; two readers differ by 1.5 to 2.8 mm."""
+LOCATION_SIGMA_MM, SIGMA_PER_MM = 6.0, 0.12
+"""How well a slice's place is known where only its location is given, and how that fades beyond the slices given."""
+
+Progress = Callable[[int, int, str], bool]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of a series.
+
+    Attributes:
+        folder: with its DICOM files.
+        patient: first folder of its path in the tree.
+        locations: location by file name, from the ground truth file.
+        labels: file name by landmark, from ``labels.json``.
+    """
+
+    folder: Path
+    patient: str
+    locations: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def convert(
+    tree: Path,
+    out: Path,
+    truths: Sequence[Truth],
+    *,
+    kind: str = store.COMPACT,
+    size: int = SIZE,
+    window: tuple[float, float] = WINDOW_HU,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
+) -> list[batch.Outcome]:
+    """Convert series and write the index of the data set. What an earlier run has finished is kept.
+
+    Args:
+        tree: folder of the series; names in the data set come from the paths below it.
+        out: folder of the data set.
+        truths: from ``find``.
+        kind: ``"compact"`` or ``"article"``.
+        size: pixels of a side, article's format only.
+        window: HU that become black and white, article's format only.
+        jobs: processes; 0 takes all cores.
+        scheduler: address of a Dask scheduler.
+        progress: called with series done, series in all, and a text; False cancels.
+
+    Returns:
+        One outcome for each series; those that failed are not in the data set, but in its index under ``left_out``.
+
+    Raises:
+        CTError: ``out`` can't be written, wrong options, cancelled.
+    """
+    settings: dict[str, Any] = {"format": kind}
+    if kind == store.ARTICLE:
+        if not (1 <= size <= 4096 and window[1] > window[0]):
+            raise CTError("wrong_call", "The size has to be 1 to 4096 and the window grow.", "Correct the options.")
+        settings |= {"size": int(size), "window": [float(window[0]), float(window[1])]}
+    else:
+        settings |= {"schema": store.SERIES_SCHEMA}
+    items = [
+        batch.Item(name, truth.folder, settings=settings | {"truth": _hash(truth)}, payload=truth)
+        for name, truth in zip(_names(tree, truths), truths)
+    ]
+    place = Path(out) / store.SERIES_FOLDER
+    outcomes = batch.run(
+        items, convert_series, place, jobs=jobs, scheduler=scheduler, repeatable=True, progress=progress
+    )
+    store.write_index(out, _index(kind, settings, outcomes))
+    return outcomes
+
+
+def find(tree: Path, locations: Path | None = None, labels: Path | None = None) -> list[Truth]:
+    """The series of a tree of which something is known, in the order of their paths.
+
+    With a ground truth file these are the series that it names, together with the labels of those; without one all
+    series that have labels.
+
+    Args:
+        tree: folder of the series.
+        locations: ``combined_normalized_locations.json``.
+        labels: folder with labels, ``<path in the tree>/labels.json`` or ``<name of the series' folder>.json``; by
+            default they lie beside the slices.
+
+    Raises:
+        CTError: a file can't be read, names places outside the tree, or nothing is labelled.
+    """
+    by_folder = _by_folder(locations) if locations else {}
+    paths = sorted(by_folder) if locations else _labelled(tree, labels)
+    truths = []
+    for path in paths:
+        if path.is_absolute() or ".." in path.parts:
+            text = f"{locations.name} names files outside of {tree.name}."
+            raise CTError("bad_locations", text, "Make it again with ct-localize normalize.")
+        file = _labels_file(tree, labels, path)
+        named = annotations.read_labels(file).landmarks if file else {}
+        truths.append(Truth(tree / path, path.parts[0] if path.parts else "", by_folder.get(path, {}), named))
+    if not truths:
+        text = f"No series in {tree.name} has labels or locations."
+        raise CTError("no_labels", text, "Label some series first, or give the ground truth file with --locations.")
+    return truths
+
+
+def convert_series(item: batch.Item, folder: Path) -> dict[str, Any]:
+    """Convert one series of a batch; what comes back goes into the index.
+
+    Args:
+        item: payload is a ``Truth``, settings are those of ``convert``.
+        folder: to write into.
+
+    Raises:
+        CTError: the series can't be read, or its truth contradicts itself.
+    """
+    truth: Truth = item.payload
+    series = _series(truth)
+    heights = {Path(header.source.name).name: z for header, z in zip(series.slices, series.heights())}
+    marks = _annotations(truth, heights, _spacing(series), series.name)
+    located, missing = _locations(truth, heights, series.name)
+    facts = {
+        "uid": series.uid or item.name,
+        "patient": store.patient_key(truth.patient),
+        "slices": 0,
+        "landmarks": len(marks),
+        "missing": missing,
+    }
+    if item.settings["format"] == store.ARTICLE:
+        known = located or _located_by(marks, heights, series.name)
+        facts["slices"] = _write_article(series, known, folder, item.settings["size"], item.settings["window"])
+        return facts
+    grid = slicegrid.make(dicom.read_series(series).as_axial(), keep_unmasked=True)
+    body, sigma, location = _targets(grid.z_mm, marks, [(heights[name], value) for name, value in located.items()])
+    one = store.StoredSeries(item.name, facts["uid"], facts["patient"], grid, body, sigma, location, marks)
+    store.write_series(folder / store.SERIES_FILE, one)
+    return facts | {"slices": len(grid.z_mm)}
+
+
+def picture(hu: np.ndarray, size: int = SIZE, window: tuple[float, float] = WINDOW_HU) -> np.ndarray:
+    """One slice as the article's networks see it.
+
+    Args:
+        hu: (j, i) HU.
+        size: pixels of a side of the result.
+        window: HU that become 0 and 255.
+
+    Returns:
+        (size, size) uint8.
+    """
+    low, high = window
+    gray = np.clip(hu, low, high).astype(np.float32)
+    rows, columns = gray.shape
+    side = max(rows, columns)
+    if rows != columns:
+        square = np.full((side, side), low, np.float32)
+        square[(side - rows) // 2 :, (side - columns) // 2 :][:rows, :columns] = gray
+        gray = square
+    along = _shrinking(side, size)
+    gray = (along @ (along @ gray).T).T
+    return np.rint((gray - low) * (255 / (high - low))).astype(np.uint8)
+
+
+# What is known of a series
+
+
+def _by_folder(path: Path) -> dict[PurePosixPath, dict[str, float]]:
+    """Locations by folder and file name, from ``{"patient/study/series/10.dcm": 0.05, ...}``."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        found: dict[PurePosixPath, dict[str, float]] = {}
+        for name, value in content.items():
+            place = PurePosixPath(name.replace("\\", "/"))
+            found.setdefault(place.parent, {})[place.name] = float(value)
+        if not all(np.isfinite(value) for one in found.values() for value in one.values()):
+            raise ValueError("not finite")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        text = f"{path.name} is no ground truth file."
+        raise CTError("bad_locations", text, "Make it with ct-localize normalize.") from error
+    return found
+
+
+def _labelled(tree: Path, labels: Path | None) -> list[PurePosixPath]:
+    """Folders of the tree that have labels."""
+    if labels is None:
+        return sorted(PurePosixPath(file.parent.relative_to(tree).as_posix()) for file in tree.rglob(LABELS))
+    folders = (folder for folder in [tree, *tree.rglob("*")] if folder.is_dir())
+    paths = (PurePosixPath(folder.relative_to(tree).as_posix()) for folder in folders)
+    return sorted(path for path in paths if _labels_file(tree, labels, path))
+
+
+def _labels_file(tree: Path, labels: Path | None, path: PurePosixPath) -> Path | None:
+    if labels is None:
+        candidates = [tree / path / LABELS]
+    else:
+        candidates = [labels / path / LABELS, labels / f"{(tree / path).name}.json"]
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
+    """Names of the result folders: that of the series' folder; where two share one, with a hash of the path.
+
+    Parent folders are no part of the name, since one of them is the patient's.
+    """
+    names = [unique_names([truth.folder])[0] for truth in truths]
+    count = Counter(name.casefold() for name in names)
+    paths = [truth.folder.relative_to(tree).as_posix() for truth in truths]
+    return [
+        name if count[name.casefold()] == 1 else f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+        for name, path in zip(names, paths)
+    ]
+
+
+def _hash(truth: Truth) -> str:
+    """The truth, as a part of the fingerprint: other labels make another result."""
+    known = json.dumps([truth.patient, dict(truth.locations), dict(truth.labels)])
+    return hashlib.sha256(known.encode()).hexdigest()
+
+
+# One series
+
+
+def _series(truth: Truth) -> dicom.Series:
+    """The series in the folder that is meant: the one that most of the named files belong to."""
+    named = {*truth.locations, *truth.labels.values()}
+    found = dicom.series_in(truth.folder)
+    if not found:
+        text = f"{truth.folder.name} holds no DICOM images."
+        raise CTError("no_images", text, "Copy or export the files again.")
+    best = max(found, key=lambda one: (sum(Path(file).name in named for file in one.files), one.unusable is None))
+    if best.unusable is not None:
+        dicom.read_series(best)  # raises with the reason
+    if not best.axial:
+        text = f"The slices of {best.name} are not axial."
+        raise CTError("not_axial", text, "Only axial series can be used for training.")
+    if len(best.files) < len(best.slices):
+        text = f"The slices of {best.name} lie in one file, so labels can't name them."
+        raise CTError("multi_frame", text, "Export the series as one file for each slice.")
+    return best
+
+
+def _spacing(series: dicom.Series) -> float:
+    heights = series.heights()
+    return float(np.median(np.abs(np.diff(heights)))) if len(heights) > 1 else series.slices[0].thickness or 5.0
+
+
+def _annotations(truth: Truth, heights: Mapping[str, float], spacing: float, name: str) -> dict[str, Annotation]:
+    """Labels with their heights.
+
+    Raises:
+        CTError: a label names a file that is not in the series, or the labels contradict anatomy.
+    """
+    lost = [file for file in truth.labels.values() if file not in heights]
+    if lost:
+        text = f"The labels of {name} name {_files(lost)} that the series does not have."
+        raise CTError("missing_files", text, "Correct its labels, or copy the files again.")
+    z_mm = {landmark: float(heights[file]) for landmark, file in truth.labels.items()}
+    problems = annotations.order_problems(z_mm)
+    if problems:
+        text = f"The labels of {name} contradict anatomy: {problems[0]}"
+        raise CTError("contradiction", text, "Correct its labels.")
+    uncertainty = float(np.hypot(READING_MM, spacing / 2))
+    return {landmark: Annotation(z, uncertainty) for landmark, z in z_mm.items()}
+
+
+def _locations(truth: Truth, heights: Mapping[str, float], name: str) -> tuple[dict[str, float], int]:
+    """Locations of the slices that are there, and how many others are named.
+
+    Raises:
+        CTError: none is there, or they do not fall from head to feet.
+    """
+    there = {file: value for file, value in truth.locations.items() if file in heights}
+    if truth.locations and not there:
+        text = f"None of the {len(truth.locations)} files that have a location is in {name}."
+        raise CTError("missing_files", text, "Make the ground truth file again with ct-localize normalize.")
+    upwards = sorted(there, key=lambda file: heights[file])
+    for lower, upper in pairwise(upwards):
+        if there[upper] > there[lower] + 1e-9:
+            text = f"The locations of {name} contradict the slices' heights: {upper} lies above {lower}."
+            raise CTError("location_order", text, "Make the ground truth file again with ct-localize normalize.")
+    return there, len(truth.locations) - len(there)
+
+
+def _located_by(marks: Mapping[str, Annotation], heights: Mapping[str, float], name: str) -> dict[str, float]:
+    """Location of every slice by at least two landmarks."""
+    if len(marks) < 2:
+        text = f"{name} has {len(marks)} landmark; a location takes two."
+        raise CTError("too_few_labels", text, "Label more landmarks.")
+    names = list(heights)
+    values = groundtruth.locations(np.array([heights[file] for file in names]), marks)
+    return {file: float(value) for file, value in zip(names, values)}
+
+
+def _targets(
+    z_mm: np.ndarray, marks: Mapping[str, Annotation], located: Sequence[tuple[float, float]]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Body coordinate, its sigma and location of each height, by the landmarks, by located slices, or by both."""
+    location = None
+    if located:
+        points = np.array(sorted(located))
+        points = points[np.append(True, np.diff(points[:, 0]) > 0.01)]
+        values = landmarks.interpolate(z_mm, *points.T) if len(points) > 1 else np.full(len(z_mm), points[0, 1])
+        location = values
+        beyond = np.maximum(points[0, 0] - z_mm, z_mm - points[-1, 0]).clip(min=0)
+    if marks:
+        body, sigma = groundtruth.body_targets(z_mm, marks)
+    else:
+        body, sigma = landmarks.location_to_body(location), LOCATION_SIGMA_MM + SIGMA_PER_MM * beyond
+    if location is None:
+        several = len(marks) > 1
+        location = groundtruth.locations(z_mm, marks) if several else landmarks.body_to_location(body)
+    return body, sigma, location
+
+
+def _write_article(
+    series: dicom.Series, located: Mapping[str, float], folder: Path, size: int, window: Sequence[float]
+) -> int:
+    """One file for each located slice, in the bytes of the article's own call; returns their number."""
+    stems = Counter(Path(file).stem.casefold() for file in located)
+    written = 0
+    for headers, array in dicom.read_in_parts(series):
+        for header, hu in zip(headers, array):
+            file = Path(header.source.name)
+            if file.name in located:
+                stem = file.stem if stems[file.stem.casefold()] == 1 else file.name
+                np.savez(
+                    folder / f"{stem}.npz",
+                    pixels=picture(hu, size, tuple(window)),
+                    norm_loc=located[file.name],
+                    series_instance_UID=series.uid,
+                )
+                written += 1
+    return written
+
+
+@lru_cache(maxsize=8)
+def _shrinking(pixels: int, size: int) -> sparse.csr_array:
+    """(size, pixels) weights: means where the result is coarser, linear interpolation where it is finer."""
+    step = pixels / size
+    centres = (np.arange(size) + 0.5) * step - 0.5
+    return weights(np.arange(pixels), centres, np.sqrt(max(0.0, step**2 - 1))).astype(np.float32)
+
+
+def _index(kind: str, settings: Mapping[str, Any], outcomes: Sequence[batch.Outcome]) -> store.Index:
+    good = [outcome for outcome in outcomes if outcome.state != batch.FAILED]
+    entries = [
+        store.Entry(
+            outcome.name,
+            *(outcome.facts[key] for key in ("uid", "patient", "slices", "landmarks")),
+            path=Path(),
+        )
+        for outcome in good
+    ]
+    left_out = [
+        {"name": outcome.name, "code": outcome.code, "message": outcome.message}
+        for outcome in outcomes
+        if outcome.state == batch.FAILED
+    ]
+    return store.Index(kind, settings, tuple(entries), tuple(left_out))
+
+
+def _files(names: Sequence[str]) -> str:
+    return f"the file {names[0]}" if len(names) == 1 else f"{len(names)} files, such as {names[0]},"
