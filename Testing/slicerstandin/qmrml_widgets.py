@@ -11,17 +11,14 @@ from .ctk_widgets import NumberWidget, RangeWidget, stored
 
 
 class qMRMLWidget(QtWidgets.QWidget):
-    """A widget that knows the scene and hands it to the widgets inside."""
+    """A widget that knows the scene; widgets inside get it by connections in the .ui file, as in Slicer."""
 
     mrmlSceneChanged = QtCore.Signal(object)
     _signatures = {"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged(PyObject)"}  # noqa: RUF012
 
     def setMRMLScene(self, scene):
-        """Take over the scene; in Slicer connections in the .ui file pass it on."""
+        """Take over the scene and tell it on."""
         self.__dict__["_scene"] = scene
-        for child in QtCore.QObject.findChildren(self, QtWidgets.QWidget):
-            if isinstance(child, qMRMLWidget) and child.mrmlScene() is not scene:
-                child.setMRMLScene(scene)
         self._sceneChanged()
         self.mrmlSceneChanged.emit(scene)
 

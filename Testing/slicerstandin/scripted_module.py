@@ -212,6 +212,8 @@ class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
     def reload(self):
         """Make the panel anew from what was imported last."""
         name = self.module().name
+        # Slicer's reload takes the old widgets out of the layout and leaves them hidden; PySide6 would forget them.
+        self.__dict__.setdefault("_old", []).extend(self.findChildren())
         widget = getattr(self.module().python(), f"{name}Widget")(self)
         self.__dict__["_self"] = widget
         setattr(slicer.modules, f"{name}Widget", widget)

@@ -334,9 +334,11 @@ class Session:
             self._put(slicer, name.removeprefix("slicer."), module)
 
     def _install_modules(self) -> None:
+        from .ui_files import QUiLoader
+
         self._put_module("qt", pythonqt.make_qt_module())
         self._put_module("ctk", ctk_widgets.make_ctk_module())
-        sys.modules["qt"].QUiLoader = _loader()
+        sys.modules["qt"].QUiLoader = QUiLoader
 
     def _install_packages(self) -> None:
         from . import dicom, packaging, parameter_nodes, sample_data, scripted_module
@@ -387,20 +389,3 @@ def _module(name: str, members: dict) -> ModuleType:
     module = ModuleType(name)
     vars(module).update(members)
     return module
-
-
-def _loader():
-    """Loader of .ui files that makes the widgets of Slicer and CTK by their class names."""
-    from PySide6 import QtUiTools
-
-    class QUiLoader(QtUiTools.QUiLoader):
-        def createWidget(self, class_name, parent=None, name=""):
-            ctk = sys.modules["ctk"]
-            for owner in (ctk, slicer, QtWidgets):
-                if hasattr(owner, class_name):
-                    widget = getattr(owner, class_name)(parent)
-                    widget.setObjectName(name)
-                    return widget
-            raise LookupError(f"the stand-in has no widget of class {class_name} (named {name})")
-
-    return QUiLoader
