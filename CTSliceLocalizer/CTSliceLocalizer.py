@@ -380,6 +380,143 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
 
     # Annotate
 
+    @property
+    def annotations(self):
+        """The labels of the volumes in the scene: ``CTSliceLocalizerPanel.annotating.Annotations``."""
+        from pathlib import Path
+
+        from CTSliceLocalizerPanel.annotating import Annotations
+
+        if getattr(self, "_annotations", None) is None:
+            settings = Path(slicer.app.slicerUserSettingsFilePath).parent
+            self._annotations = Annotations(
+                settings / "CTSliceLocalizer labels", lambda: self.getParameterNode().labelsFolder
+            )
+        return self._annotations
+
+    @property
+    def worklist(self):
+        """The series that are to be labelled: ``CTSliceLocalizerPanel.worklist.Worklist``, at first an empty one."""
+        from CTSliceLocalizerPanel.worklist import Worklist
+
+        if getattr(self, "_worklist", None) is None:
+            self._worklist = Worklist()
+        return self._worklist
+
+    def labelling(self, volumeNode):
+        """The labels of a volume: rows, contradictions, where they are saved."""
+        return self.annotations.labelling(volumeNode)
+
+    def labelSlice(self, volumeNode, landmark, zMm=None):
+        """Label a slice with a landmark, by key or name; saved at once.
+
+        Args:
+            volumeNode: the scan.
+            landmark: such as "2" or "C1".
+            zMm: world z of the slice; None for the slice in the active axial view.
+
+        Raises:
+            CTVolumeLib.errors.CTError: with a sentence for the user; so of all methods below.
+        """
+        return self.annotations.labelSlice(volumeNode, landmark, zMm)
+
+    def removeLabel(self, volumeNode, landmark=None):
+        """Remove the label of a landmark, or of the slice in the active axial view."""
+        return self.annotations.removeLabel(volumeNode, landmark)
+
+    def undoLabel(self, volumeNode):
+        """Take the last change of a volume's labels back."""
+        return self.annotations.undo(volumeNode)
+
+    def redoLabel(self, volumeNode):
+        """Make the change again that was taken back last."""
+        return self.annotations.redo(volumeNode)
+
+    def proposeLabels(self, volumeNode, progress=None):
+        """Locate the scan if it is not located yet, and offer its landmarks as proposals."""
+        location = self.location(volumeNode)
+        if location is None:
+            parameters = self.getParameterNode()
+            location = self.locate(volumeNode, progress, parameters.modelFile, parameters.useLiteRT)
+        return self.annotations.propose(volumeNode, location)
+
+    def acceptProposal(self, volumeNode, landmark):
+        """Label a landmark where the model proposes it."""
+        return self.annotations.accept(volumeNode, landmark)
+
+    def goToLabel(self, volumeNode, landmark):
+        """Move the views to a landmark's label or proposal; its RAS point."""
+        return self.annotations.goTo(volumeNode, landmark)
+
+    def shownSlice(self, volumeNode):
+        """Which slice the active axial view shows, counted from the feet."""
+        from CTSliceLocalizerPanel import label_nodes
+
+        return label_nodes.shownSlice(volumeNode)
+
+    def sliceAt(self, volumeNode, position):
+        """Index, z and labels of a slice, by its count from the feet."""
+        return self.annotations.sliceAt(volumeNode, position)
+
+    def loadLabels(self, volumeNode, path):
+        """Load a labels.json or .mrk.json; undo brings back the labels before."""
+        return self.annotations.load(volumeNode, path)
+
+    def saveLabels(self, volumeNode, path=None):
+        """Save to another labels.json or .mrk.json; without a path try the usual place again."""
+        return self.annotations.save(volumeNode, path)
+
+    def setLabelsFolder(self, folder):
+        """Keep labels in a folder; an empty text is beside the data."""
+        self.getParameterNode().labelsFolder = str(folder)
+
+    def listSeries(self, folder=None, progress=None):
+        """Start a worklist: the CT series of a folder, or of Slicer's DICOM database; the Worklist."""
+        from CTSliceLocalizerPanel import worklist
+
+        found = worklist.inFolder(folder, progress) if folder else worklist.inDatabase()
+        self._leaveSeries()
+        self.worklist.close()
+        self._worklist = found
+        return found
+
+    def seriesCounts(self):
+        """How many landmarks are labelled in each series of the worklist."""
+        return self.worklist.counts(self.getParameterNode().labelsFolder)
+
+    def openSeries(self, number, progress=None):
+        """Load a series of the worklist, from 0, and show it; the one before goes. The volume node."""
+        self._leaveSeries()
+        node = self.worklist.open(number, progress)
+        self.getParameterNode().annotateVolume = node
+        return node
+
+    def nextSeries(self, progress=None):
+        """Load the next series of the worklist."""
+        current = self.worklist.current
+        return self.openSeries(0 if current is None else current + 1, progress)
+
+    def previousSeries(self, progress=None):
+        """Load the series before."""
+        current = self.worklist.current
+        return self.openSeries(0 if current is None else current - 1, progress)
+
+    def openNextUnlabelled(self, progress=None):
+        """Load the first series of the worklist that is not labelled yet, else the first."""
+        from CTSliceLocalizerPanel.worklist import ENOUGH
+
+        waiting = [number for number, count in enumerate(self.seriesCounts()) if count < ENOUGH]
+        return self.openSeries(waiting[0] if waiting else 0, progress)
+
+    def _leaveSeries(self):
+        """Labels that are on no disk must not go with their series."""
+        from CTVolumeLib.errors import CTError
+
+        for volumeNode in self.worklist.volumeNodes():
+            found = self.labelling(volumeNode)
+            if found.count and found.saved is None:
+                raise CTError("not_saved", f"The labels of {volumeNode.GetName()} are not saved.", found.problem)
+
     # Train
 
 

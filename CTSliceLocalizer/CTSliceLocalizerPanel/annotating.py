@@ -1,4 +1,4 @@
-"""What the keys and buttons of Annotate do, without widgets: every change is on disk and in the scene when it returns."""
+"""What the keys of Annotate do, without widgets: every change is on disk and in the scene when it returns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Kept:
     identity: tuple
     source: label_files.Source
     folder: str
-    saved: label_files.Saved = label_files.Saved(None)
+    saved: label_files.Saved = field(default_factory=lambda: label_files.Saved(None))
     notice: str = ""
 
     @property
@@ -61,6 +61,15 @@ class Labelling:
         return next(row for row in self.rows if row.name == name)
 
 
+@dataclass(frozen=True)
+class ShownSlice:
+    """A slice: its index as stored, world z, and the landmarks that it is labelled with."""
+
+    index: int
+    zMm: float
+    names: tuple[str, ...]
+
+
 @dataclass
 class Annotations:
     """The label sessions of the volumes in the scene.
@@ -91,6 +100,12 @@ class Annotations:
             canUndo=session.canUndo,
             canRedo=session.canRedo,
         )
+
+    def sliceAt(self, volumeNode, position: int) -> ShownSlice:
+        """What there is to say of a slice."""
+        session = self._of(volumeNode).session
+        slices = session.slices
+        return ShownSlice(slices.index[position], slices.zMm[position], tuple(session.namesAt(position)))
 
     def labelSlice(self, volumeNode, landmark: str, zMm: float | None = None) -> Labelling:
         """Label a slice with a landmark; an earlier label of the landmark moves.

@@ -218,7 +218,7 @@ def pointUnderMouse():
 
 
 def _views(volumeNode) -> list:
-    """The slice nodes of views that show the volume, the one under the mouse first, then Red."""
+    """The slice nodes with the volume: the one under the mouse first, then those of the layout, then Red."""
     scene = volumeNode.GetScene()
     crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
     active = crosshair.GetCursorPositionXYZ([0.0, 0.0, 0.0]) if crosshair is not None else None
@@ -226,9 +226,11 @@ def _views(volumeNode) -> list:
     for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
         composite = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
         shown = composite is not None and composite.GetBackgroundVolumeID() == volumeNode.GetID()
-        if shown and sliceNode.IsMappedInLayout():
+        if shown:
             nodes.append(sliceNode)
-    return sorted(nodes, key=lambda node: (node is not active, node.GetLayoutName() != "Red"))
+    return sorted(
+        nodes, key=lambda node: (node is not active, not node.IsMappedInLayout(), node.GetLayoutName() != "Red")
+    )
 
 
 def _centres(volumeNode):

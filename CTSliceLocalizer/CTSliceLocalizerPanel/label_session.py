@@ -55,11 +55,16 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Row:
-    """A landmark in the table: its label or, where it has none, what the model proposes."""
+    """A landmark in the table: its label or, where it has none, what the model proposes.
+
+    Attributes:
+        index: of the labelled or proposed slice as it is stored; None without either.
+    """
 
     key: str
     name: str
     position: int | None
+    index: int | None
     zMm: float | None
     file: str
     proposal: Proposal | None
@@ -156,14 +161,17 @@ class LabelSession:
         for landmark in LANDMARKS:
             position = self.labels.get(landmark.name)
             there = position is not None
+            proposal = None if there else self.proposals.get(landmark.name)
+            shown = position if proposal is None else proposal.position
             rows.append(
                 Row(
                     key=landmark.key,
                     name=landmark.name,
                     position=position,
+                    index=None if shown is None else self.slices.index[shown],
                     zMm=self.slices.zMm[position] if there else None,
                     file=self.slices.files[position] if there else "",
-                    proposal=None if there else self.proposals.get(landmark.name),
+                    proposal=proposal,
                 )
             )
         return rows

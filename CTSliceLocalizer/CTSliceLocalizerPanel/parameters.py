@@ -22,6 +22,8 @@ class CTSliceLocalizerParameterNode:
         refineMatch: whether their images are compared, not only their locations.
         sliceTolerance: half-width on the location scale within which slices count as similar.
         carriedMarkups: points on the baseline that are carried over.
+        annotateVolume: the scan that Annotate labels.
+        labelsFolder: where labels are kept; an empty text is beside the data.
     """
 
     # Locate
@@ -38,5 +40,7 @@ class CTSliceLocalizerParameterNode:
     carriedMarkups: vtkMRMLMarkupsNode
 
     # Annotate
+    annotateVolume: vtkMRMLScalarVolumeNode
+    labelsFolder: str = ""
 
     # Train

@@ -50,7 +50,7 @@ class Worklist:
         skipped: sentences about what was found and can't be labelled.
     """
 
-    series: tuple[Series, ...]
+    series: tuple[Series, ...] = ()
     skipped: tuple[str, ...] = ()
     current: int | None = None
     _nodes: list[str] = field(default_factory=list)
@@ -76,7 +76,6 @@ class Worklist:
         Raises:
             CTError: there is no such series, it can't be read, or cancelled; the one before stays.
         """
-        from CTVolumeLib import scene
         from CTVolumeLib.errors import CTError
 
         if not 0 <= number < len(self.series):
@@ -91,15 +90,17 @@ class Worklist:
         self.close()
         self.current, self._nodes = number, made
         slicer.util.setSliceViewerLayers(background=node, fit=True)
-        scene.place_of_node(node)
         return node
+
+    def volumeNodes(self) -> list:
+        """The volumes that the open series brought into the scene and that are there still."""
+        nodes = [slicer.mrmlScene.GetNodeByID(identifier) for identifier in self._nodes]
+        return [node for node in nodes if node is not None and node.IsA("vtkMRMLScalarVolumeNode")]
 
     def close(self) -> None:
         """Take the open series out of the scene, with what was made from it."""
-        for identifier in self._nodes:
-            node = slicer.mrmlScene.GetNodeByID(identifier)
-            if node is not None and node.IsA("vtkMRMLScalarVolumeNode"):
-                _removeWithResults(node)
+        for node in self.volumeNodes():
+            _removeWithResults(node)
         _remove(self._nodes)
         self.current, self._nodes = None, []
 
