@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections import Counter
@@ -52,6 +53,25 @@ def unique_names(paths: Sequence[Path | str]) -> list[str]:
             taken.add(candidate.casefold())
         unique.append(candidate)
     return unique
+
+
+def distinct_name(text: str, empty: str) -> str:
+    """A name for a file or folder that stands for a text; another text has another name.
+
+    Where the text can't be a name as it is (``../../x``, ``con``, too long), what can be kept of it is followed by
+    eight digits of its SHA-256.
+
+    Args:
+        text: any text; white space around it does not count.
+        empty: name for an empty text.
+    """
+    text = text.strip()
+    if not text:
+        return empty
+    name = _safe(text)
+    if name == text:
+        return name
+    return f"{name}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def is_safe_name(name: str) -> bool:

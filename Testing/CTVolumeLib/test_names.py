@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from CTVolumeLib.names import is_safe_name, unique_names
+from CTVolumeLib.names import distinct_name, is_safe_name, unique_names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,3 +73,26 @@ def test_any_names_become_safe_and_unique(texts):
     assert len(names) == len(texts)
     assert all(is_safe_name(name) for name in names)
     assert len({name.casefold() for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [("abc", "abc"), (" LIDC-IDRI-0001 ", "LIDC-IDRI-0001"), ("1.2.840.1", "1.2.840.1"), ("", "none"), ("  ", "none")],
+)
+def test_a_good_text_is_its_own_name(text, start):
+    assert distinct_name(text, "none") == start
+
+
+@pytest.mark.parametrize("text", ["../../x", "..", "a/b", "a\\b", "con", "x" * 300, "a\0b", "e\u0301", "a.", "\ud800"])
+def test_a_bad_text_gets_a_safe_name_of_its_own(text):
+    name = distinct_name(text, "none")
+    assert is_safe_name(name)
+    assert name != text
+    assert distinct_name(text + "?", "none") != name
+
+
+@given(st.text(), st.text())
+def test_different_texts_have_different_names(one, other):
+    names = [distinct_name(text, "none") for text in (one, other)]
+    assert all(map(is_safe_name, names))
+    assert (names[0] == names[1]) == (one.strip() == other.strip())
