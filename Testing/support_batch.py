@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from CTVolumeLib import batch
@@ -54,6 +55,14 @@ def work_that_raises(item: batch.Item, folder: Path) -> dict:
 
 def work_that_tells_its_threads(_item: batch.Item, _folder: Path) -> dict:
     return {"threads": int(os.environ["OMP_NUM_THREADS"])}
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait until something is so, such as what a process that was started does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
 
 
 def calls(folder: Path) -> dict[str, int]:

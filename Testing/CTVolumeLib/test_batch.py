@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ import support_batch as support
 from CTVolumeLib import batch, workers
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.locks import locked
+from support_batch import wait_for
 
 TESTING = Path(support.__file__).parent
 PROGRAM = [sys.executable, str(TESTING / "support_batch.py")]
@@ -29,13 +29,6 @@ def states(outcomes: list[batch.Outcome]) -> dict[str, str]:
 
 def results(out: Path) -> list[str]:
     return sorted(path.name for path in out.iterdir() if path.is_dir())
-
-
-def wait_for(condition, seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
 
 
 class TestRun:
