@@ -164,10 +164,17 @@ class LocateSection(PanelSection, VTKObservationMixin):
         if volume is not self._observedVolume:
             self._problem = ""
             self._observe(volume)
-        if parameters is not None and parameters.modelFile:
-            self.ui.modelSelector.currentIndex = 1
-            self.ui.modelPathEdit.currentPath = parameters.modelFile
+        if parameters is not None:
+            self._showModel(parameters.modelFile)
         self._refresh()
+
+    def _showModel(self, path: str) -> None:
+        # The path first: choosing the other entry takes over what stands there.
+        if path:
+            self.ui.modelPathEdit.currentPath = path
+            self.ui.modelSelector.currentIndex = 1
+        elif self.ui.modelPathEdit.currentPath:
+            self.ui.modelSelector.currentIndex = 0
 
     def _observe(self, volume) -> None:
         self.removeObservers(self._onVolumeModified)

@@ -112,7 +112,9 @@ def test_a_click_on_a_landmark_goes_there(slicer_app, panel, volume):
     table.setCurrentCell(5, 0)
     slicer_app.settle()
     assert red().GetSliceOffset() == pytest.approx(location.landmark("Aortic arch").z_mm, abs=1e-3)
-    slicer_app.press(16777237, widget=table)  # the key Down
+    import qt
+
+    slicer_app.press(qt.Qt.Key_Down, widget=table)
     assert red().GetSliceOffset() == pytest.approx(location.landmark("Bifurcation of trachea").z_mm, abs=1e-3)
     red().SetSliceOffset(0)
     table.cellClicked.emit(6, 0)  # the same row again
@@ -419,13 +421,9 @@ def test_every_control_has_a_tooltip_and_can_be_reached_by_keyboard(panel):
 def test_accelerators_are_given_once(panel):
     import re
 
-    texts = [
-        child.text
-        for section in panel.widget.sections
-        for kind in ("QAbstractButton", "QLabel")
-        for child in section.button.findChildren(kind)
-    ]
+    texts = [child.text for kind in ("QAbstractButton", "QLabel") for child in panel.section.form.findChildren(kind)]
     keys = [found.lower() for text in texts for found in re.findall(r"&(\w)", text.replace("&&", ""))]
+    assert len(keys) >= 6
     assert len(keys) == len(set(keys)), sorted(keys)
     assert not set(keys) & set("fevh"), "Slicer's menus have these"
 
@@ -451,15 +449,16 @@ import time
 start = time.perf_counter()
 session.load("CTSliceLocalizer")
 print("SECONDS", time.perf_counter() - start)
-print("HEAVY", *sorted({{"tensorflow", "keras", "skimage", "ai_edge_litert", "matplotlib", "onnxruntime"}} & set(sys.modules)))
+heavy = {{"tensorflow", "keras", "skimage", "ai_edge_litert", "matplotlib", "onnxruntime"}}
+print("HEAVY", *sorted(heavy & set(sys.modules)))
 session.end()
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = dict(line.partition(" ")[::2] for line in done.stdout.splitlines() if " " in line)
     assert float(lines["SECONDS"]) < 0.3
-    assert "HEAVY" in done.stdout.split("\n")[-2].split()
-    assert done.stdout.split("\n")[-2].split() == ["HEAVY"]
+    assert lines.get("HEAVY", "") == ""
+    assert "HEAVY" in done.stdout
 
 
 @pytest.mark.slow

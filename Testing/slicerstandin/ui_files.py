@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 import slicer
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
+from . import pythonqt
+
 SCENE_SIGNAL = "mrmlSceneChanged(vtkMRMLScene*)"
 _FORM_ONLY = ("buddy",)
 """What Qt Designer writes as a property although the class has none."""
@@ -54,10 +56,10 @@ def _check_properties(tree) -> None:
         cls = _class(element.get("class"))
         if element.get("class") == "Line":
             continue
-        meta = cls.staticMetaObject
+        known = pythonqt.properties(cls())
         for prop in element.findall("property"):
             name = prop.get("name")
-            if name not in _FORM_ONLY and prop.get("stdset") != "0" and meta.indexOfProperty(name) < 0:
+            if name not in _FORM_ONLY and prop.get("stdset") != "0" and name not in known:
                 raise LookupError(f"{element.get('name')}: {element.get('class')} has no property {name!r}")
 
 
