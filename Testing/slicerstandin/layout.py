@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import slicer
+import vtk
 from PySide6 import QtCore
 
 from .views import PlotWidget, SliceWidget, TableWidget, ThreeDWidget
@@ -36,6 +37,7 @@ class qSlicerLayoutManager(QtCore.QObject):
         self._scene = scene
         self._close = scene.AddObserver(slicer.vtkMRMLScene.EndCloseEvent, lambda *_event: self._follow(anew=True))
         self._imported = scene.AddObserver(slicer.vtkMRMLScene.EndImportEvent, lambda *_event: self._follow(anew=True))
+        self._removed = scene.AddObserver(slicer.vtkMRMLScene.NodeRemovedEvent, self._drop)
         self._node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutConventionalView)
         self._follow()
 
@@ -116,6 +118,14 @@ class qSlicerLayoutManager(QtCore.QObject):
             self.__dict__["_layout"] = current
             self.layoutChanged.emit(current)
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _drop(self, _scene, _event, node):
+        """With a view's node goes its widget, which lets the scene go (qMRMLLayoutViewFactory::deleteView)."""
+        if node.GetID() in self._widgets and self._widgets[node.GetID()].node() is node:
+            widget = self._widgets.pop(node.GetID())
+            widget.setVisible(False)
+            widget.end()
+
     def _places(self):
         """Node and (left, top, width, height) in parts of the whole, of each view of the current layout."""
         text = self._node.GetCurrentLayoutDescription()
@@ -126,6 +136,7 @@ class qSlicerLayoutManager(QtCore.QObject):
         self._node.RemoveObserver(self._tag)
         self._scene.RemoveObserver(self._close)
         self._scene.RemoveObserver(self._imported)
+        self._scene.RemoveObserver(self._removed)
         for widget in self._widgets.values():
             widget.end()
         self._widgets.clear()

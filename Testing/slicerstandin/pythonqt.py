@@ -14,7 +14,7 @@ from collections.abc import Callable
 import shiboken6
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-__all__ = ["ANSWERS", "DIALOGS", "forget_connections", "make_qt_module", "set_rules"]
+__all__ = ["ANSWERS", "DIALOGS", "forget_connections", "make_qt_module", "properties", "set_rules"]
 
 ANSWERS: deque = deque()
 """What the next modal dialogs answer, in order; a dialog without an answer is an error, since it would block."""
@@ -22,10 +22,19 @@ ANSWERS: deque = deque()
 DIALOGS: list[str] = []
 """The dialogs that were opened, as words."""
 
+loading: list[str] = []
+"""Not empty while a .ui file is loaded: PySide6 then sets each child as an attribute, PythonQt does not."""
+
+_VIRTUAL = ("sizeHint", "minimumSizeHint")
+"""Properties that are virtual methods as well: Qt finds an override by reading the attribute."""
+
 _MODULES = (QtCore, QtGui, QtWidgets)
 _read = QtCore.QObject.__getattribute__
 _meta_object = QtCore.QObject.metaObject
+_get_property = QtCore.QObject.property
 _set_property = QtCore.QObject.setProperty
+_properties: dict[type, dict[str, bool]] = {}
+_reading: set[tuple[int, str]] = set()
 _connections: dict[int, list[tuple[str, Callable, Callable]]] = {}
 
 
@@ -93,33 +102,53 @@ def _classes():
                 yield cls
 
 
+def properties(instance) -> dict[str, bool]:
+    """Names of an object's Qt properties, and whether they can be set; looked up once for each class."""
+    known = _properties.get(type(instance))
+    if known is None:
+        meta = _meta_object(instance)
+        entries = [meta.property(number) for number in range(meta.propertyCount())]
+        known = _properties[type(instance)] = {entry.name(): entry.isWritable() for entry in entries}
+    return known
+
+
 def _get(self, name: str):
     if name[:1] == "_":
         return _read(self, name)
-    meta = _meta_object(self)
-    index = meta.indexOfProperty("objectName" if name == "name" else name)
-    if index >= 0:
-        return meta.property(index).read(self)
+    key = "objectName" if name == "name" else name
+    if key in properties(self) and not (key in _VIRTUAL and isinstance(getattr(type(self), key), types.FunctionType)):
+        return _read_property(self, key)
     if name in _ADDED:
         return types.MethodType(_ADDED[name], self)
     value = _read(self, name)
     return Method(value) if isinstance(value, types.BuiltinMethodType) else value
 
 
+def _read_property(self, key: str):
+    """A property's value; where its getter is virtual, Qt asks on the way whether Python overrides it."""
+    token = (id(self), key)
+    if token in _reading:
+        return _read(self, key)
+    _reading.add(token)
+    try:
+        return _get_property(self, key)
+    finally:
+        _reading.discard(token)
+
+
 def _set(self, name: str, value) -> None:
     key = "objectName" if name == "name" else name
-    meta = _meta_object(self)
-    index = meta.indexOfProperty(key)
-    if index >= 0:
-        if not meta.property(index).isWritable():
-            raise AttributeError(f"{meta.className()}.{name} can only be read")
+    known = properties(self)
+    if key in known:
+        if not known[key]:
+            raise AttributeError(f"{type(self).__name__}.{name} can only be read")
         if not _set_property(self, key, value):
-            raise TypeError(f"{meta.className()}.{name} does not take {value!r}")
+            raise TypeError(f"{type(self).__name__}.{name} does not take {value!r}")
         return
-    if isinstance(value, QtCore.QObject) and _read(value, "objectName")() == name:
-        return  # PySide6's loader of .ui files names the children so
     if _is_plain(self) and name[:1] != "_":
-        raise AttributeError(f"{meta.className()} has no property {name!r}: PythonQt allows no new attributes on it")
+        if loading:
+            return
+        raise AttributeError(f"{type(self).__name__} has no property {name!r}: PythonQt allows no new attributes on it")
     descriptor = getattr(type(self), name, None)
     if hasattr(descriptor, "__set__"):
         descriptor.__set__(self, value)

@@ -28,7 +28,9 @@ class QUiLoader(QtUiTools.QUiLoader):
         buffer = QtCore.QBuffer()
         buffer.setData(ElementTree.tostring(tree))
         buffer.open(QtCore.QIODevice.OpenModeFlag.ReadOnly)
+        pythonqt.loading.append(tree.findtext("class") or "")
         widget = super().load(buffer, parent)
+        pythonqt.loading.pop()
         for sender, receiver in links:
             source = widget if widget.objectName == sender else _named(widget, sender)
             target = _named(widget, receiver)

@@ -135,6 +135,7 @@ class SliceWidget(ViewWidget):
         if self.__dict__["_drawing"] is not None:
             self.__dict__["_drawing"].end()
         self._application.GetSliceLogics().RemoveItem(self.sliceLogic())
+        self.sliceLogic().SetMRMLScene(None)
         super().end()
 
 
