@@ -411,6 +411,8 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         texts = [text for text in texts if text]
         label.text = "<br>".join(warning(text) for text in texts)
         label.visible = bool(texts)
+        # A layout in a scroll area does not ask wrapped texts how high they have to be.
+        label.minimumHeight = label.heightForWidth(max(label.width, 200)) if texts else 0
 
     def _fillTable(self, found) -> None:
         table = self.ui.labelTable
@@ -422,7 +424,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
             texts, tip = _texts(row)
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(f"\u26a0 {text}" if row.name in wrong and column == 2 else text)
-                item.setToolTip(tip)
+                item.setToolTip(f"{row.name}: {tip}")
                 if row.position is None and column > _NAME:
                     font = item.font()
                     font.setItalic(True)
@@ -499,6 +501,6 @@ def _texts(row) -> tuple[tuple[str, str, str, str], str]:
         return (row.key, row.name, str(row.index), f"{row.zMm:.1f}"), row.file
     if row.proposal is not None:
         near = row.proposal
-        tip = _("Proposed by the model. Enter shows it, Enter again accepts it.")
+        tip = _("proposed by the model. Enter shows it, Enter again accepts it.")
         return (row.key, row.name, f"{row.index}?", f"{near.zMm:.0f} \u00b1 {near.sigmaMm:.0f}"), tip
-    return (row.key, row.name, "", ""), _("Press {key} on the slice that shows it.").format(key=row.key)
+    return (row.key, row.name, "", ""), _("press {key} on the slice that shows it.").format(key=row.key)

@@ -1,4 +1,4 @@
-"""Keys of Annotate: they exist only between ``install`` and ``remove``, and are off wherever a key means something else.
+"""Keys of Annotate: they exist between ``install`` and ``remove``, and are off wherever a key means something else.
 
 What Slicer itself does with keys (main window, and views that have the focus):
 

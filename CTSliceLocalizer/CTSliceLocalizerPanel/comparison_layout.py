@@ -122,9 +122,14 @@ def remove() -> None:
         if sliceNode is None:
             continue
         composite = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
-        display = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSliceDisplayNode")
+        widget = slicer.app.layoutManager().sliceWidget(tag)
+        logic = widget.sliceLogic() if widget is not None else None
+        plane = logic.GetSliceModelNode() if logic is not None else None
+        parts = [sliceNode, composite]
+        if plane is not None:
+            parts += [plane, plane.GetDisplayNode(), plane.GetParentTransformNode()]
         # The slice node first: with it Slicer removes the view, which would make the others anew.
-        for node in (sliceNode, composite, display):
+        for node in parts:
             if node is not None and slicer.mrmlScene.IsNodePresent(node):
                 slicer.mrmlScene.RemoveNode(node)
 

@@ -166,7 +166,7 @@ def shownPlaceInWords(pair: LinkedScrolling | None) -> tuple[str, bool]:
     if pair is None:
         return _("Matched. Press Link scrolling to show both scans side by side."), True
     place = pair.place()
-    return placeInWords(place, *pair.volumes, pair.fromFollowUp), place is None or place.covered
+    return placeInWords(place, pair.fromFollowUp), place is None or place.covered
 
 
 def slicesWithin(baseline, followUp, zMm: float, tolerance: float) -> list[SimilarSlice]:
@@ -186,7 +186,7 @@ def slicesWithin(baseline, followUp, zMm: float, tolerance: float) -> list[Simil
 
     place = placeMap(baseline, followUp).to_followup(zMm)
     if not place.covered:
-        raise CTError("not_covered", placeInWords(place, baseline, followUp), "Scroll to a slice that both scans show.")
+        raise CTError("not_covered", placeInWords(place), "Scroll to a slice that both scans show.")
     location = location_nodes.locationOf(followUp)
     target = float(location.location_at(min(max(place.z_mm, location.z_mm.min()), location.z_mm.max())))
     found = [
@@ -331,22 +331,20 @@ def proposedPair() -> tuple:
     return tuple(volumes if not all(dates) or dates[0] <= dates[1] else volumes[::-1])
 
 
-def placeInWords(place, baseline, followUp, fromFollowUp: bool = False) -> str:
+def placeInWords(place, fromFollowUp: bool = False) -> str:
     """A sentence on a ``Place`` for the panel."""
     if place is None:
-        return _("Scroll one of the two views to an axial slice to see where it lies in the other scan.")
-    here, there = (followUp, baseline) if fromFollowUp else (baseline, followUp)
-    names = {"here": here.GetName(), "there": there.GetName(), "z": place.from_mm}
+        return _("Scroll one of the two views to an axial slice of its scan to see where it lies in the other.")
+    here, there = (_("Follow-up"), _("baseline")) if fromFollowUp else (_("Baseline"), _("follow-up"))
+    names = {"here": here, "there": there, "z": place.from_mm}
     if not place.inside:
-        return _("z {z:.1f} mm is outside {here}.").format(**names)
+        return _("{here} z {z:.1f} mm: outside the scan.").format(**names)
     if not place.covered:
-        role = _("baseline") if fromFollowUp else _("follow-up")
-        return _("z {z:.1f} mm of {here} is not covered by the {role} {there}: it ends {mm:.0f} mm before.").format(
-            role=role, mm=place.beyond_mm, **names
+        return _("{here} z {z:.1f} mm: not covered by the {there}, which ends {mm:.0f} mm before.").format(
+            mm=place.beyond_mm, **names
         )
-    how = _("confirmed by the images") if place.registered else _("by the body curve only")
-    return _("z {z:.1f} mm of {here} is z {to:.1f} mm \u00b1 {sigma:.1f} mm of {there}, {how}.").format(
-        to=place.z_mm, sigma=place.sigma_mm, how=how, **names
+    return _("{here} z {z:.1f} mm is {there} z {to:.1f} mm \u00b1 {sigma:.1f} mm, {how}.").format(
+        to=place.z_mm, sigma=place.sigma_mm, how=_found(place), **names
     )
 
 
@@ -366,11 +364,15 @@ def _addProposal(node, label: str, point) -> None:
         number,
         _("Proposal: z \u00b1 {z:.1f} mm ({how}), in plane \u00b1 {plane:.0f} mm ({by})").format(
             z=place.sigma_mm,
-            how=_("confirmed by the images") if place.registered else _("by the body curve only"),
+            how=_found(place),
             plane=point.in_plane_sigma_mm,
             by=_("registered") if point.method == "registered" else _("centres of the bodies"),
         ),
     )
+
+
+def _found(place) -> str:
+    return _("confirmed by the images") if place.registered else _("by the body curves only")
 
 
 def _checkPair(baseline, followUp) -> None:

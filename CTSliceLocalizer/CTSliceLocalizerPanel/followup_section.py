@@ -185,7 +185,8 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         pair = (parameters.baselineVolume, parameters.followUpVolume) if parameters is not None else (None, None)
         if pair != self._pair:
             self._pair, self._problem, self._note, self._slices = pair, "", "", []
-            if not self._running and parameters is not None and not self.logic.shows(*pair):
+            # Not where nothing is shown: a scene that is being loaded brings its volumes and its link one by one.
+            if not self._running and self.logic.isSideBySide() and not self.logic.shows(*pair):
                 self.logic.leaveSideBySide()
                 self._remember(False)
         self._refresh()
@@ -315,6 +316,7 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         ui.sliceTable.connect("itemSelectionChanged()", self.onSliceChosen)
         ui.carryButton.connect("clicked()", self.onCarry)
         ui.transformButton.connect("clicked()", self.onTransform)
+        ui.moreButton.collapsed = True
         table = ui.sliceTable
         table.setColumnCount(len(_COLUMNS))
         table.setHorizontalHeaderLabels([_(title) for title in _COLUMNS])

@@ -26,12 +26,14 @@ class Source:
         volumeFile: path of the volume file; empty for DICOM and for volumes that were never saved.
         seriesUid: SeriesInstanceUID, or empty.
         name: of the volume node.
+        voxels: a checksum that tells volumes of the same name apart; needed where there is no file.
     """
 
     files: tuple[str, ...]
     volumeFile: str
     seriesUid: str
     name: str
+    voxels: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def placeOf(source: Source, folder: str = "") -> Path | None:
 
 def spareOf(source: Source, spareFolder: Path) -> Path:
     """Where the labels go when their place can't be written; named by a checksum, which tells nobody's name."""
-    identity = source.seriesUid or source.volumeFile or source.name
+    identity = source.seriesUid or source.volumeFile or f"{source.name} {source.voxels}"
     return spareFolder / hashlib.sha256(identity.encode()).hexdigest()[:24] / NAME
 
 
@@ -85,7 +87,7 @@ def save(session: LabelSession, place: Path | None, spare: Path) -> Saved:
     from CTVolumeLib.errors import CTError
 
     if place is None:
-        problem = "The volume has no file to keep its labels beside."
+        problem = "This volume has no file that its labels could lie beside."
     else:
         try:
             path = write(session, place)
@@ -96,8 +98,8 @@ def save(session: LabelSession, place: Path | None, spare: Path) -> Saved:
     try:
         path = write(session, spare)
     except CTError:
-        return Saved(None, f"{problem} The labels are kept in the scene only: choose a folder for labels.")
-    return Saved(path, f"{problem} The labels are kept in {path.parent} instead: choose a folder for labels.")
+        return Saved(None, f"{problem} Choose a folder for labels: they are in the scene only.")
+    return Saved(path, f"{problem} Choose a folder for labels; until then they are kept in Slicer's settings.")
 
 
 def write(session: LabelSession, path: Path) -> Path | None:

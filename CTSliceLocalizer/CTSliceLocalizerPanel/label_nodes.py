@@ -7,6 +7,7 @@ list that names the slice of each landmark, since a slice is what was labelled, 
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import slicer
@@ -23,6 +24,9 @@ FILES = "CTSliceLocalizer.sliceFiles"
 VOLUME_FILE = "CTSliceLocalizer.volumeFile"
 _LABELS = "CTSliceLocalizer.labelledSlices"
 _SAVED = "CTSliceLocalizer.labelsFile"
+_COLOR = (0.2, 0.8, 0.3)
+"""Of the points: another one than that of the landmarks which Locate finds."""
+
 _AXIAL = 0.7
 """Cosine of the largest angle, 45 degrees, at which a view still counts as axial."""
 
@@ -45,7 +49,8 @@ def sourceOf(volumeNode) -> Source:
     volume = _place(volumeNode)
     kept = tuple(json.loads(volumeNode.GetAttribute(FILES) or "[]"))
     files = kept if len(kept) == len(volume.array) else scene.sources_of_node(volumeNode)
-    return Source(files, _volumeFile(volumeNode), volume.meta["series_uid"] or "", _name(volumeNode))
+    uid, file = volume.meta["series_uid"] or "", _volumeFile(volumeNode)
+    return Source(files, file, uid, _name(volumeNode), 0 if uid or file else _checksum(volumeNode))
 
 
 def slicesOf(volumeNode, source: Source) -> SeriesSlices:
@@ -129,6 +134,7 @@ def storeLabels(volumeNode, session: LabelSession, savedTo: Path | None) -> None
     if node is None:
         node = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", f"{_name(volumeNode)}: labels")
         node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetSelectedColor(*_COLOR)
         node.SetLocked(True)
         scene.set_results(volumeNode, ROLE, [node])
         scene.show_in_subject_hierarchy(node, volumeNode)
@@ -251,6 +257,13 @@ def _place(volumeNode):
     if volumeNode is None:
         raise CTError("no_volume", "No volume is chosen.", "Choose the volume to label.")
     return scene.place_of_node(volumeNode)
+
+
+def _checksum(volumeNode) -> int:
+    """Of an even sample of the voxels."""
+    array = slicer.util.arrayFromVolume(volumeNode)
+    sample = array.ravel()[:: max(1, array.size // 100_000)]
+    return zlib.crc32(repr(array.shape).encode() + sample.astype("<f4").tobytes())
 
 
 def _volumeFile(volumeNode) -> str:

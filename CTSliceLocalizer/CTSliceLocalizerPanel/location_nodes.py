@@ -156,6 +156,13 @@ def nodesOf(volumeNode) -> LocationNodes | None:
     )
 
 
+def hideLandmarks(volumeNode) -> None:
+    """Show no points in the views; they can be shown again in the Data module."""
+    nodes = nodesOf(volumeNode)
+    if nodes is not None and nodes.markups is not None:
+        nodes.markups.SetDisplayVisibility(False)
+
+
 def clearLocation(volumeNode) -> None:
     """Remove a volume's result with all its nodes."""
     from CTVolumeLib import scene
