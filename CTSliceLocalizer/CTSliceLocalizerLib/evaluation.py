@@ -7,63 +7,19 @@ would hide another that is hard. Docs/Evaluation.md and the accuracy on the mode
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import numpy as np
-from CTVolumeLib import dicom
 from CTVolumeLib.files import write_atomic
 from CTVolumeLib.inference import Model
 
-from . import groundtruth, predictor
-from .groundtruth import Annotation
+from . import predictor
+from .evaluation_cases import LandmarkError, from_folder
+from .evaluation_figures import GROSS_MM
 from .landmarks import NAMES
-from .results import ScanLocation
-
-GROSS_MM = 60.0
-
-
-@dataclass(frozen=True)
-class LandmarkError:
-    """One annotated landmark of one scan.
-
-    Attributes:
-        error_mm: found minus annotated z, or None where it was not found in the scan.
-        sigma_mm: as claimed.
-        inside_true: whether the annotation lies within the scan.
-        flagged: whether the scan carries a flag that says not to trust it.
-    """
-
-    scan: str
-    patient: str
-    family: str
-    landmark: str
-    error_mm: float | None
-    sigma_mm: float
-    inside_true: bool
-    flagged: bool
-
-
-DISTRUST = ("low_confidence", "upside_down", "spacing", "mirrored", "back_to_front", "short_scan")
-
-
-def compare(
-    name: str, patient: str, family: str, result: ScanLocation, annotations: Mapping[str, Annotation]
-) -> list[LandmarkError]:
-    """Errors of all annotated landmarks of a scan."""
-    flagged = result.refused is not None or any(flag.code in DISTRUST for flag in result.flags)
-    errors = []
-    for landmark, annotation in annotations.items():
-        found = result.landmark(landmark)
-        error = None if found.z_mm is None else found.z_mm - annotation.z_mm
-        low, high = result.series["z_mm"]
-        inside = low <= annotation.z_mm <= high
-        errors.append(LandmarkError(name, patient, family, landmark, error, found.sigma_mm, inside, flagged))
-    return errors
 
 
 def evaluate(data: Path, patients: Sequence[str] | None, model: Model | None = None) -> list[LandmarkError]:
@@ -74,17 +30,7 @@ def evaluate(data: Path, patients: Sequence[str] | None, model: Model | None = N
         patients: whose scans, or None for all.
         model: other than the shipped one.
     """
-    annotations = groundtruth.read_landmarks(data / "landmarks.csv")
-    errors = []
-    with (data / "scans.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        name = row["id"]
-        if name not in annotations or (patients is not None and row["patient"] not in patients):
-            continue
-        result = predictor.locate(dicom.read(data / "vol" / f"{name}.nii.gz"), model=model)
-        errors += compare(name, row["patient"], "hn" if name.startswith("hn") else "other", result, annotations[name])
-    return errors
+    return [error for case in from_folder(data, patients, model) for error in case.landmarks]
 
 
 def summary(errors: Sequence[LandmarkError]) -> dict[str, dict[str, float | int]]:

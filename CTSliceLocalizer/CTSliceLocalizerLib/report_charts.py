@@ -40,18 +40,18 @@ def location_chart(location: ScanLocation) -> str:
     ends = np.concatenate([lower, upper, np.percentile(finite_raw, [2, 98]) if len(finite_raw) else fitted])
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     x_range = (low - 0.03 * (high - low) - 1e-3, high + 0.03 * (high - low) + 1e-3)
-    y = _y(z_mm, y_range)
-    content = _area(_x(lower, x_range), y, _x(upper, x_range), y, "spread")
-    content += _dots(_x(np.clip(location.raw, *x_range), x_range), y, "raw")
-    content += _line(_x(fitted, x_range), y, "fit")
+    y = to_y(z_mm, y_range)
+    content = area(to_x(lower, x_range), y, to_x(upper, x_range), y, "spread")
+    content += dots(to_x(np.clip(location.raw, *x_range), x_range), y, "raw")
+    content += line(to_x(fitted, x_range), y, "fit")
     for estimate in location.landmarks:
         if estimate.inside and estimate.z_mm is not None:
-            place_x = float(_x(estimate.location, x_range))
-            place_y = float(_y(estimate.z_mm, y_range))
+            place_x = float(to_x(estimate.location, x_range))
+            place_y = float(to_y(estimate.z_mm, y_range))
             anchor, shift = ("end", -9) if place_x > 490 else ("start", 9)
             short = SHORT_NAMES.get(estimate.name, estimate.name)
             if np.isfinite(estimate.sigma_mm):
-                ends_y = _y(estimate.z_mm + np.array([-1, 1]) * estimate.sigma_mm, y_range)
+                ends_y = to_y(estimate.z_mm + np.array([-1, 1]) * estimate.sigma_mm, y_range)
                 content += (
                     f'<line class="error" x1="{place_x:.1f}" x2="{place_x:.1f}" y1="{ends_y[0]:.1f}" '
                     f'y2="{ends_y[1]:.1f}"/>'
@@ -63,8 +63,8 @@ def location_chart(location: ScanLocation) -> str:
             )
     content += _cursor("y", "baseline", y_range)
     label = "Location against z: single slices, fitted curve, band of two standard deviations, landmarks"
-    drawn = _chart(x_range, y_range, "location", "z in mm", content, label=label, x_digits=2)
-    key = _legend(
+    drawn = chart(x_range, y_range, "location", "z in mm", content, label=label, x_digits=2)
+    key = legend(
         [
             ("background:var(--raw);border-radius:4px;width:8px", "slice by itself"),
             ("background:var(--fit);height:2px", "fitted"),
@@ -89,7 +89,7 @@ def match_chart(
         margin = max(2.0, 0.03 * float(np.ptp(heights)))
         ranges.append((float(heights.min()) - margin, float(heights.max()) + margin))
     x_range, y_range = ranges
-    x, y = _x(z_mm[0], x_range), _y(matched, y_range)
+    x, y = to_x(z_mm[0], x_range), to_y(matched, y_range)
     spread = 2 * np.nan_to_num(sigma)
     content = ""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], (~covered).astype(int), [0]])))
@@ -97,12 +97,12 @@ def match_chart(
     for start, stop in zip(edges[::2], edges[1::2]):
         left, right = x[start] - half, x[stop - 1] + half
         content += f'<rect class="uncovered" x="{left:.1f}" y="0" width="{right - left:.1f}" height="520"/>'
-    ups, downs = _y(matched + spread, y_range), _y(matched - spread, y_range)
-    content += _area(x[covered], ups[covered], x[covered], downs[covered], "spread")
-    content += _line(x, y, "fit")
+    ups, downs = to_y(matched + spread, y_range), to_y(matched - spread, y_range)
+    content += area(x[covered], ups[covered], x[covered], downs[covered], "spread")
+    content += line(x, y, "fit")
     for first, second in zip(*(location.landmarks for location in locations)):
         if first.inside and second.inside and first.z_mm is not None and second.z_mm is not None:
-            at_x, at_y = float(_x(first.z_mm, x_range)), float(_y(second.z_mm, y_range))
+            at_x, at_y = float(to_x(first.z_mm, x_range)), float(to_y(second.z_mm, y_range))
             short = SHORT_NAMES.get(first.name, first.name)
             anchor, shift = ("end", -8) if at_x > 490 else ("start", 8)
             content += f'<circle class="point" cx="{at_x:.1f}" cy="{at_y:.1f}" r="4.5"/>'
@@ -110,7 +110,7 @@ def match_chart(
                 f'<text class="name" x="{at_x + shift:.1f}" y="{at_y + 14:.1f}" text-anchor="{anchor}">{short}</text>'
             )
     content += _cursor("x", "baseline", x_range) + _cursor("y", "followup", y_range)
-    drawn = _chart(
+    drawn = chart(
         x_range,
         y_range,
         "z in the baseline, mm",
@@ -118,7 +118,7 @@ def match_chart(
         content,
         label="Height in the follow-up against height in the baseline, with landmarks",
     )
-    key = _legend(
+    key = legend(
         [
             ("background:var(--fit);height:2px", "matched height"),
             ("background:var(--band)", "± 2 standard deviations"),
@@ -141,7 +141,7 @@ def nice_ticks(low: float, high: float, most: int) -> list[float]:
     return [n * step + 0.0 for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _chart(
+def chart(
     x_range: tuple[float, float],
     y_range: tuple[float, float],
     x_label: str,
@@ -150,17 +150,18 @@ def _chart(
     *,
     label: str,
     x_digits: int = 0,
+    y_digits: int = 0,
 ) -> str:
-    """A plot as SVG, coloured by the page's style; ``content`` is drawn with ``_x`` and ``_y``."""
+    """A plot as SVG, coloured by the page's style; ``content`` is drawn with ``to_x`` and ``to_y``."""
     grid = ""
     for value in nice_ticks(*x_range, 6):
-        x = _x(value, x_range)
+        x = to_x(value, x_range)
         text = f"{value:.{x_digits}f}".replace("-", "−")
         grid += f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_BOTTOM}"/>'
         grid += f'<text x="{x:.1f}" y="{_BOTTOM + 17}" text-anchor="middle">{text}</text>'
     for value in nice_ticks(*y_range, 7):
-        y = _y(value, y_range)
-        text = f"{value:.0f}".replace("-", "−")
+        y = to_y(value, y_range)
+        text = f"{value:.{y_digits}f}".replace("-", "−")
         grid += f'<line class="grid" x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
         grid += f'<text x="{_LEFT - 7}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
     middle_x, middle_y = (_LEFT + _RIGHT) / 2, (_TOP + _BOTTOM) / 2
@@ -175,12 +176,12 @@ def _chart(
     )
 
 
-def _x(value: np.ndarray | float, x_range: tuple[float, float]) -> np.ndarray:
+def to_x(value: np.ndarray | float, x_range: tuple[float, float]) -> np.ndarray:
     """Abscissa in the plot's view box."""
     return _LEFT + (np.asarray(value) - x_range[0]) / (x_range[1] - x_range[0]) * (_RIGHT - _LEFT)
 
 
-def _y(value: np.ndarray | float, y_range: tuple[float, float]) -> np.ndarray:
+def to_y(value: np.ndarray | float, y_range: tuple[float, float]) -> np.ndarray:
     """Ordinate in the plot's view box."""
     return _BOTTOM - (np.asarray(value) - y_range[0]) / (y_range[1] - y_range[0]) * (_BOTTOM - _TOP)
 
@@ -199,27 +200,27 @@ def _cursor(axis: str, of: str, value_range: tuple[float, float]) -> str:
     return f'<line class="now" data-axis="{axis}" data-of="{of}" data-range="{limits}" {along}/>'
 
 
-def _line(x: np.ndarray, y: np.ndarray, style: str) -> str:
+def line(x: np.ndarray, y: np.ndarray, style: str) -> str:
     """A line through points of the view box, broken where a value is not finite."""
     good = np.isfinite(x) & np.isfinite(y)
     text = "".join(f"{'L' if n and good[n - 1] else 'M'}{x[n]:.1f} {y[n]:.1f}" for n in range(len(x)) if good[n])
     return f'<path class="{style}" d="{text}"/>'
 
 
-def _dots(x: np.ndarray, y: np.ndarray, style: str) -> str:
+def dots(x: np.ndarray, y: np.ndarray, style: str) -> str:
     """Points of the view box as one path of dots."""
     good = np.isfinite(x) & np.isfinite(y)
     return f'<path class="{style}" d="{"".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(x[good], y[good]))}"/>'
 
 
-def _area(x: np.ndarray, y: np.ndarray, x_back: np.ndarray, y_back: np.ndarray, style: str) -> str:
+def area(x: np.ndarray, y: np.ndarray, x_back: np.ndarray, y_back: np.ndarray, style: str) -> str:
     """The area between two lines of the view box, given in the same direction."""
     points = np.concatenate([np.stack([x, y], axis=1), np.stack([x_back, y_back], axis=1)[::-1]])
     points = points[np.all(np.isfinite(points), axis=1)]
     return f'<polygon class="{style}" points="{" ".join(f"{a:.1f},{b:.1f}" for a, b in points)}"/>'
 
 
-def _legend(items: Iterable[tuple[str, str]]) -> str:
+def legend(items: Iterable[tuple[str, str]]) -> str:
     """The legend of a plot: style of a small patch, and what it stands for."""
     return (
         '<p class="legend">'
