@@ -434,10 +434,13 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
 
     def proposeLabels(self, volumeNode, progress=None):
         """Locate the scan if it is not located yet, and offer its landmarks as proposals."""
+        from CTSliceLocalizerPanel import location_nodes
+
         location = self.location(volumeNode)
         if location is None:
             parameters = self.getParameterNode()
             location = self.locate(volumeNode, progress, parameters.modelFile, parameters.useLiteRT)
+            location_nodes.hideLandmarks(volumeNode)  # the table shows them; in the views are the labels
         return self.annotations.propose(volumeNode, location)
 
     def acceptProposal(self, volumeNode, landmark):

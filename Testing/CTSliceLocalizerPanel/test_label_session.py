@@ -120,7 +120,8 @@ class TestSession:
         work = session(panel)
         with pytest.raises(CTError):
             work.label(landmark, position)
-        assert work.labels == {} and not work.canUndo
+        assert work.labels == {}
+        assert not work.canUndo
 
     def test_all_keys_of_the_design(self, panel):
         from CTSliceLocalizerLib.landmarks import NAMES
@@ -134,14 +135,18 @@ class TestSession:
     def test_contradictions_are_found(self, panel):
         assert session(panel, C1=C1, C7=C7).contradictions() == []
         (found,) = session(panel, C1=C7, C7=C1, T1=2).contradictions()[:1]
-        assert found.landmarks == ("C1", "C7") and "has to be below" in found.text
+        assert found.landmarks == ("C1", "C7")
+        assert "has to be below" in found.text
 
     def test_rows_show_the_proposal_only_without_a_label(self, panel):
         work = session(panel, C1=C1)
         work.proposals = {name: panel.session.Proposal(7, 87.5, 4.0) for name in ("C1", "C7")}
         rows = {row.name: row for row in work.rows()}
-        assert rows["C1"].proposal is None and rows["C1"].zMm == C1 * STEP and rows["C1"].file == f"{C1 + 1}.dcm"
-        assert rows["C7"].proposal.position == 7 and rows["C7"].position is None
+        assert rows["C1"].proposal is None
+        assert rows["C1"].zMm == C1 * STEP
+        assert rows["C1"].file == f"{C1 + 1}.dcm"
+        assert rows["C7"].proposal.position == 7
+        assert rows["C7"].position is None
 
     def test_names_of_slices(self, panel):
         names = panel.session.sliceNames
@@ -198,7 +203,8 @@ class TestFiles:
             panel.files.write(session(panel, C1=8), path)
         saved = panel.files.save(session(panel, C1=8), path, folder / "spare" / "labels.json")
         assert path.read_text() == '{"C1": "IM0009"}'
-        assert saved.path == folder / "spare" / "labels.json" and "choose a folder" in saved.problem
+        assert saved.path == folder / "spare" / "labels.json"
+        assert "Choose a folder" in saved.problem
 
     def test_nothing_is_written_before_the_first_label(self, panel, folder):
         assert panel.files.save(session(panel), folder / "labels.json", folder / "s.json").path is None
@@ -219,13 +225,16 @@ class TestAnnotations:
         assert json.loads(path.read_text()) == {}
         found = annotations.undo(node)
         assert json.loads(path.read_text()) == {"C1": f"{C1 + 1}.dcm"}
-        assert found.saved == path and found.count == 1 and found.problem == ""
+        assert found.saved == path
+        assert found.count == 1
+        assert found.problem == ""
 
     def test_labels_come_back_after_the_scene_is_closed(self, panel, annotations, folder):
         annotations.labelSlice(volume_node(folder), "2", zMm=C1 * STEP)
         panel.scene.Clear(0)
         found = annotations.labelling(volume_node(folder))
-        assert found.row("C1").position == C1 and "1 labels found" in found.notice
+        assert found.row("C1").position == C1
+        assert "1 labels found" in found.notice
 
     def test_points_in_the_scene_follow_the_labels(self, panel, annotations, folder):
         node = volume_node(folder)
@@ -247,7 +256,8 @@ class TestAnnotations:
         node = volume_node()
         (tmp_path / "spare").write_text("in the way: nothing can be saved")
         found = annotations.labelSlice(node, "2", zMm=C1 * STEP)
-        assert found.saved is None and "in the scene only" in found.problem
+        assert found.saved is None
+        assert "in the scene only" in found.problem
         other = panel.annotating.Annotations(tmp_path / "other spare")
         assert other.labelling(node).row("C1").position == C1
 
@@ -263,14 +273,16 @@ class TestAnnotations:
 
         monkeypatch.setattr(formats, "write_labels", refuse)
         found = annotations.labelSlice(node, "2", zMm=C1 * STEP)
-        assert "Permission denied" in found.problem and "choose a folder for labels" in found.problem
+        assert "Permission denied" in found.problem
+        assert "Choose a folder for labels" in found.problem
         assert json.loads(found.saved.read_text()) == {"C1": f"{C1 + 1}.dcm"}
         panel.scene.Clear(0)
         node = volume_node(folder)
         assert annotations.labelling(node).row("C1").position == C1
         monkeypatch.undo()
         found = annotations.labelSlice(node, "3", zMm=C7 * STEP)
-        assert found.problem == "" and found.saved == folder / "labels.json"
+        assert found.problem == ""
+        assert found.saved == folder / "labels.json"
         assert set(json.loads(found.saved.read_text())) == {"C1", "C7"}
         assert not list((tmp_path / "spare").glob("*/labels.json"))
 
@@ -279,7 +291,8 @@ class TestAnnotations:
         annotations.labelSlice(node, "2", zMm=C1 * STEP)
         annotations.folder = lambda: str(tmp_path / "labels")
         found = annotations.labelling(node)
-        assert found.saved == tmp_path / "labels" / "CT" / "labels.json" and found.saved.exists()
+        assert found.saved == tmp_path / "labels" / "CT" / "labels.json"
+        assert found.saved.exists()
 
     def test_labels_in_a_chosen_folder_are_not_overwritten_without_undo(self, panel, annotations, folder, tmp_path):
         node = volume_node(folder)
@@ -289,7 +302,8 @@ class TestAnnotations:
         path.write_text('{"T1": "3.dcm"}')
         annotations.folder = lambda: str(tmp_path / "labels")
         found = annotations.labelling(node)
-        assert found.row("T1").position == 2 and found.row("C1").position is None
+        assert found.row("T1").position == 2
+        assert found.row("C1").position is None
         assert annotations.undo(node).row("C1").position == C1
 
     def test_the_file_counts_where_the_scene_is_older(self, panel, annotations, folder, tmp_path):
@@ -432,7 +446,8 @@ class TestAnyGeometry:
         transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
         node.SetAndObserveTransformNodeID(transform.GetID())
         found = annotations.labelling(node)
-        assert found.row("C1").position == C1 and found.row("C1").zMm == pytest.approx(C1 * STEP + 300)
+        assert found.row("C1").position == C1
+        assert found.row("C1").zMm == pytest.approx(C1 * STEP + 300)
         place = [0.0, 0.0, 0.0]
         panel.nodes.labelsNode(node).GetNthControlPointPositionWorld(0, place)
         assert place[2] == pytest.approx(C1 * STEP + 300)

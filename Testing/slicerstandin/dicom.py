@@ -102,7 +102,8 @@ def loadSeriesByUID(uids):
     for uid in uids:
         database = slicer.dicomDatabase
         paths = database.filesForSeries(uid)
-        volume = dicom.read(Path(paths[0]).parent, series=uid)
+        found = next(one for one in dicom.series_in(Path(paths[0]).parent) if one.uid == uid)
+        volume = dicom.read_series(found)
         number = database.fileValue(paths[0], "0020,0011")
         description = database.fileValue(paths[0], "0008,103e")
         node = scene.node_from_volume(volume, f"{number}: {description}")
