@@ -96,8 +96,8 @@ def convert(
     """
     settings: dict[str, Any] = {"format": kind}
     if kind == store.ARTICLE:
-        if not (1 <= size <= 4096 and window[1] > window[0]):
-            raise CTError("wrong_call", "The size has to be 1 to 4096 and the window grow.", "Correct the options.")
+        if not (1 <= size <= 1024 and window[1] > window[0]):
+            raise CTError("wrong_call", "The size has to be 1 to 1024 and the window grow.", "Correct the options.")
         settings |= {"size": int(size), "window": [float(window[0]), float(window[1])]}
     else:
         settings |= {"schema": store.SERIES_SCHEMA}
@@ -189,16 +189,17 @@ def picture(hu: np.ndarray, size: int = SIZE, window: tuple[float, float] = WIND
         (size, size) uint8.
     """
     low, high = window
-    gray = np.clip(hu, low, high).astype(np.float32)
+    gray = np.asarray(hu).astype(np.float32)
+    np.clip(gray, np.float32(low), np.float32(high), out=gray)
     rows, columns = gray.shape
     side = max(rows, columns)
     if rows != columns:
         square = np.full((side, side), low, np.float32)
         square[(side - rows) // 2 :, (side - columns) // 2 :][:rows, :columns] = gray
         gray = square
-    along = _shrinking(side, size)
-    gray = (along @ (along @ gray).T).T
-    return np.rint((gray - low) * (255 / (high - low))).astype(np.uint8)
+    down, across = _shrinking(side, size)
+    gray = (across @ (down @ gray).ravel()).reshape(size, size)
+    return np.rint((gray - np.float32(low)) * np.float32(255 / (high - low))).astype(np.uint8)
 
 
 # What is known of a series
@@ -373,12 +374,18 @@ def _write_article(
     return written
 
 
-@lru_cache(maxsize=8)
-def _shrinking(pixels: int, size: int) -> sparse.csr_array:
-    """(size, pixels) weights: means where the result is coarser, linear interpolation where it is finer."""
+@lru_cache(maxsize=4)
+def _shrinking(pixels: int, size: int) -> tuple[sparse.csr_array, sparse.csr_array]:
+    """Weights that bring columns, and then all rows one after the other, from so many pixels to size.
+
+    They are means where the result is coarser and linear interpolation where it is finer. One matrix for all rows
+    takes half the time of turning the picture twice.
+    """
     step = pixels / size
     centres = (np.arange(size) + 0.5) * step - 0.5
-    return weights(np.arange(pixels), centres, np.sqrt(max(0.0, step**2 - 1))).astype(np.float32)
+    down = weights(np.arange(pixels), centres, np.sqrt(max(0.0, step**2 - 1))).astype(np.float32)
+    across = sparse.kron(sparse.eye_array(size, dtype=np.float32), down, format="csr")
+    return down, sparse.csr_array(across, dtype=np.float32)
 
 
 def _index(kind: str, settings: Mapping[str, Any], outcomes: Sequence[batch.Outcome]) -> store.Index:

@@ -40,7 +40,7 @@ def run(slices: int = 500, compressed: int = 60) -> list[Row]:
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain"
-        _write(plain, slices, None)
+        write_series(plain, slices, None)
         names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(plain))
         bar = ">= 1: no slower"
         ours, given, searched = _best(
@@ -52,10 +52,29 @@ def run(slices: int = 500, compressed: int = 60) -> list[Row]:
         rows.append((f"read {slices} slices, SimpleITK told the names", ours, given, given / ours, bar))
         for name, syntax in (("JPEG-LS", JPEGLSLossless), ("JPEG 2000", JPEG2000Lossless)):
             packed = Path(folder) / name
-            _write(packed, compressed, syntax)
+            write_series(packed, compressed, syntax)
             ours, theirs = _best(lambda packed=packed: dicom.read(packed), lambda packed=packed: _pydicom(packed))
             rows.append((f"read {compressed} slices of {name}, pydicom alone", ours, theirs, theirs / ours, bar))
     return rows
+
+
+def write_series(folder: Path, count: int, syntax: str | None, *, pixels: int = SIZE, step_mm: float = 0.8) -> None:
+    """Write slices with a body, noise as scanners make it, and a header of usual length, ``step_mm`` apart."""
+    noise = np.random.default_rng(0).normal(0, 12, (pixels, pixels))
+    j, i = np.mgrid[:pixels, :pixels] / pixels - 0.5
+    body = np.where((j / 0.33) ** 2 + (i / 0.44) ** 2 < 1, 40 + 60 * np.sin(20 * i) * np.cos(17 * j), -1000) + noise
+    spacing = 0.7 * SIZE / pixels
+    for k in range(count):
+        hu = np.roll(body, 3 * k, axis=0).clip(-1024, 3000)
+        slice_ = dataset(
+            hu.astype(np.int16), position=(-180.0, -180.0, step_mm * k), number=count - k, spacing=(spacing, spacing)
+        )
+        for number in range(80):
+            slice_.add_new(0x00191010 + number, "LO", f"value {number} of the maker")
+        slice_.add_new(0x00190010, "LO", "MAKER")
+        if syntax:
+            slice_.compress(syntax, generate_instance_uid=False)
+        write(slice_, folder / f"{(k * 7919) % count:05d}.dcm")
 
 
 def _best(*jobs: Callable[[], object]) -> list[float]:
@@ -84,22 +103,6 @@ def _pydicom(folder: Path) -> np.ndarray:
     return np.stack(
         [(item.pixel_array * item.RescaleSlope + item.RescaleIntercept).astype(np.int16) for item in slices]
     )
-
-
-def _write(folder: Path, count: int, syntax: str | None) -> None:
-    """Slices with a body, noise as scanners make it, and a header of usual length."""
-    noise = np.random.default_rng(0).normal(0, 12, (SIZE, SIZE))
-    j, i = np.mgrid[:SIZE, :SIZE] / SIZE - 0.5
-    body = np.where((j / 0.33) ** 2 + (i / 0.44) ** 2 < 1, 40 + 60 * np.sin(20 * i) * np.cos(17 * j), -1000) + noise
-    for k in range(count):
-        hu = np.roll(body, 3 * k, axis=0).clip(-1024, 3000)
-        slice_ = dataset(hu.astype(np.int16), position=(-180.0, -180.0, 0.8 * k), number=count - k, spacing=(0.7, 0.7))
-        for number in range(80):
-            slice_.add_new(0x00191010 + number, "LO", f"value {number} of the maker")
-        slice_.add_new(0x00190010, "LO", "MAKER")
-        if syntax:
-            slice_.compress(syntax, generate_instance_uid=False)
-        write(slice_, folder / f"{(k * 7919) % count:05d}.dcm")
 
 
 if __name__ == "__main__":

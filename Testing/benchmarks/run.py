@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import bench_convert
 import bench_inference
 import bench_locate
 import bench_reading
 
 
 def main() -> None:
-    for bench in (bench_reading, bench_inference, bench_locate):
+    for bench in (bench_reading, bench_inference, bench_locate, bench_convert):
         print(f"\n{(bench.__doc__ or '').splitlines()[0]}")
         for row in bench.run():
             print("  " + " | ".join(str(cell) for cell in row), flush=True)
