@@ -12,6 +12,85 @@ import click
 from .cli_common import DONE, NOTHING_USABLE, SOME_FAILED, Bar, out_option, say, scan_path, talkative
 
 
+@click.command()
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, type=scan_path)
+@out_option
+@click.option("--mode", type=click.Choice(["copy", "move", "link"]), default="copy", show_default=True,
+              help="link makes hard links: no space is needed, and both names are one file.")  # fmt: skip
+@click.option("--hash-ids", "key_file", metavar="KEYFILE", type=click.Path(dir_okay=False, path_type=Path),
+              help="Call folders of patients by a keyed hash of their ID. KEYFILE is made where it is missing; keep it "
+              "apart from the data: who has it can find out the IDs.")  # fmt: skip
+@talkative
+def organize(sources: tuple[Path, ...], out: Path, mode: str, key_file: Path | None) -> int:
+    """Sort DICOM files by patient, study and series.
+
+    A SOURCE is a folder with all below it, a zip or a file. Each file becomes
+    OUT/PatientID/StudyInstanceUID/SeriesInstanceUID/InstanceNumber.dcm. Nothing is ever overwritten: where two
+    different files would have the same name, the second gets a part of its checksum into it.
+
+    organize.csv tells what was done with each file. Patients' names are left out of it, but the DICOM files keep what
+    is in their headers. Files whose names start with a dot are not looked at.
+
+    \b
+    Examples:
+      ct-localize organize /data/export /data/more.zip --out tree
+      ct-localize organize /data/export --out tree --mode link --hash-ids ~/ids.key
+    """  # noqa: D301
+    from CTVolumeLib.errors import CTError
+
+    from . import organizer, placing
+
+    if key_file and out.absolute() in key_file.absolute().parents:
+        raise CTError("wrong_call", f"{key_file.name} lies among the data.", "Keep the key in another folder.")
+    key = organizer.read_key(key_file) if key_file else None
+    with Bar("Organizing", "step") as progress:
+        result = organizer.organize(sources, out, mode=mode, key=key, progress=progress)
+    for name, reason in result.failed:
+        click.echo(f"{name}: {reason}")
+    order = (placing.COPIED, placing.MOVED, placing.LINKED, placing.THERE, placing.IN_PLACE, organizer.LEFT,
+             organizer.FAILED)  # fmt: skip
+    counts = ", ".join(f"{result.actions[action]} {action}" for action in order if result.actions.get(action))
+    say(f"{counts or 'No files'}. {result.series} series of {result.patients} patients are in {out}.")
+    say(f"What was done with each file is in {result.log.name}.")
+    if not result.series:
+        return NOTHING_USABLE
+    return SOME_FAILED if result.failed else DONE
+
+
+@click.command()
+@click.argument("tree", type=scan_path)
+@click.option("--labels", type=scan_path, help="Folder with the labels; by default they lie beside the slices.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="The file, such as combined_normalized_locations.json.")  # fmt: skip
+@talkative
+def normalize(tree: Path, labels: Path | None, out: Path) -> int:
+    """Turn the labels of the series in TREE into the location of each of their slices.
+
+    Labels are labels.json beside the slices, or <name>/labels.json, <name>.labels.json or <name>.json in the folder of
+    --labels, where the name is the SeriesInstanceUID or the name of the folder with the slices.
+
+    Labels that contradict anatomy, name files that are not there or belong to another series are listed with file and
+    line. Their series are left out, and the exit code is 1.
+
+    \b
+    Examples:
+      ct-localize normalize tree --out combined_normalized_locations.json
+      ct-localize normalize tree --labels labels --out combined_normalized_locations.json
+    """  # noqa: D301
+    from . import normalizing
+
+    with Bar("Checking labels", "series") as progress:
+        result = normalizing.normalize(tree, labels, progress)
+    for problem in result.problems:
+        click.echo(problem)
+    if result.used:
+        result.write(out)
+        say(f"{len(result.locations)} slices of {len(result.used)} series have a location in {out.name}.")
+    if result.left_out:
+        say(f"{len(result.left_out)} series are left out, for the reasons above.")
+    return NOTHING_USABLE if not result.used else SOME_FAILED if result.left_out else DONE
+
+
 @click.command("label-masks")
 @click.argument("sources", metavar="SCANS...", nargs=-1, required=True, type=scan_path)
 @click.option("--masks", type=scan_path, help="Folder with the masks of each series under its SeriesInstanceUID or the "
@@ -74,7 +153,7 @@ def label_masks(
 @click.option("--format", "kind", type=click.Choice(["compact", "article"]), default="compact", show_default=True,
               help="One file for each series on the networks' grid, or the article's .npz of each slice.")  # fmt: skip
 @click.option(
-    "--size", type=click.IntRange(1, 4096), default=256, show_default=True, help="Pixels of a side (article)."
+    "--size", type=click.IntRange(1, 1024), default=256, show_default=True, help="Pixels of a side (article)."
 )
 @click.option("--window", metavar="LOW HIGH", type=float, nargs=2, default=(-1000, 400), show_default=True,
               help="HU that become black and white (article).")  # fmt: skip
@@ -122,5 +201,41 @@ def convert(
     return SOME_FAILED if failed or partly else DONE
 
 
-COMMANDS: tuple[click.Command, ...] = (label_masks, convert)
+@click.command()
+@click.argument("data", type=scan_path)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="The file, such as partition.json.")  # fmt: skip
+@click.option("--by", type=click.Choice(["patient", "series"]), default="patient", show_default=True,
+              help="What stays together; series is the article's rule, which lets a patient be in several parts.")  # fmt: skip
+@click.option("--salt", default="", help="Any text; another one is another draw.")
+@talkative
+def partition(data: Path, out: Path, by: str, salt: str) -> int:
+    """Divide the series of DATA into parts: 70 % for training, 20 % for validation, 10 % for the test.
+
+    DATA is a data set that convert has made, or a combined_normalized_locations.json. A hash decides, so a series or
+    patient keeps its part when others are added. With few patients the shares are rough, and a part may be empty.
+
+    \b
+    Examples:
+      ct-localize partition store --out partition.json
+      ct-localize partition combined_normalized_locations.json --by series --out partition.json
+    """  # noqa: D301
+    from . import partition as parts
+
+    made = parts.make(parts.patients_in(data), by=by, salt=salt)
+    if not made.parts:
+        say(f"{data.name} holds no series.")
+        return NOTHING_USABLE
+    made.write(out)
+    for part in parts.PARTS:
+        click.echo(f"{part}: {len(made.series(part))} series of {len(made.patients_of(part))} patients")
+    empty = [part for part in parts.PARTS if not made.series(part)]
+    if empty:
+        say(f"Nothing fell into {' and '.join(empty)}. Add patients, or try another draw with --salt.")
+    if made.shared_patients():
+        say(f"{made.shared_patients()} patients are in several parts, so errors will look smaller than they are.")
+    return SOME_FAILED if empty else DONE
+
+
+COMMANDS: tuple[click.Command, ...] = (organize, label_masks, normalize, convert, partition)
 """All commands of this file, in the order of their use."""
