@@ -150,6 +150,20 @@ class TestRun:
     def test_nothing_to_do(self, tmp_path):
         assert batch.run([], support.work, tmp_path / "out") == []
 
+    def test_repeatable_results_tell_nothing_of_the_run(self, tmp_path):
+        """Made in one go, or with one item made earlier: the same files with the same bytes."""
+        items = support.make_items(tmp_path, 3)
+        for out, parts in (("whole", [items]), ("parts", [items[1:2], items])):
+            for part in parts:
+                outcomes = batch.run(part, support.work, tmp_path / out, repeatable=True)
+        assert [outcome.state for outcome in outcomes] == [batch.DONE, batch.KEPT, batch.DONE]
+        whole, parts = (
+            {path.relative_to(tmp_path / out): path.read_bytes() for path in (tmp_path / out).rglob("*.*")}
+            for out in ("whole", "parts")
+        )
+        assert whole == parts
+        assert sorted(path.name for path in whole) == sorted(["batch.json", "first.txt", "second.txt"] * 3)
+
 
 class TestDisk:
     def test_a_folder_that_cannot_be_written_is_said_at_once(self, tmp_path, monkeypatch):
