@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -47,11 +48,17 @@ engine_option = click.option(
 )
 
 
+PROGRESS_LINES = "CT_LOCALIZE_PROGRESS"
+"""Environment variable that, if set to ``lines``, makes progress a line on stderr for the program that started this
+one: ``progress <done> <total> <text>``."""
+
+
 class Bar:
-    """A progress callback with a bar on stderr; quiet where that is no terminal."""
+    """A progress callback with a bar on stderr; quiet where that is no terminal and nobody asked for lines."""
 
     def __init__(self, text: str, unit: str) -> None:
         self._text, self._unit, self._bar = text, unit, None
+        self._lines, self._said = os.environ.get(PROGRESS_LINES) == "lines", -1.0
 
     def __enter__(self) -> Bar:
         from tqdm import tqdm
@@ -64,6 +71,9 @@ class Bar:
 
     def __call__(self, done: int, total: int, _text: str) -> bool:
         """Show how far it is; never cancels."""
+        if self._lines and (done >= total or done / max(total, 1) >= self._said + 0.005 or done == 0):
+            self._said = done / max(total, 1)
+            print(f"progress {done} {total} {self._text}", file=sys.stderr, flush=True)  # noqa: T201
         self._bar.total = total
         self._bar.update(done - self._bar.n)
         return True

@@ -351,11 +351,15 @@ def _stem(identity: _Identity, source: Source) -> str:
 
 
 def _hidden_words(known: Sequence[_Identity], key: bytes | None) -> re.Pattern | None:
-    """What must not get into the log: words of the patients' names, and their IDs if these are hashed."""
-    words = {word for identity in known for word in re.findall(r"[^\W\d_]{3,}", identity.name)}
+    """What must not get into the log: words of the patients' names, and their IDs if these are hashed.
+
+    Where the name is the ID, as in public collections, it is a pseudonym, and the folder is called by it anyway.
+    """
+    names = {one.name for one in known if key is not None or _plain(one.name) != _plain(one.patient)}
+    words = {word for name in names for word in re.findall(r"[^\W\d_]{3,}", name)}
     if key is not None:
-        words |= {identity.patient for identity in known if len(identity.patient) >= 3}
-        words |= {distinct_name(identity.patient, "") for identity in known if len(identity.patient) >= 3}
+        patients = {one.patient for one in known if len(one.patient) >= 3}
+        words |= patients | {distinct_name(patient, "") for patient in patients}
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     return re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if words else None
 
@@ -376,6 +380,10 @@ def _cannot_write(out: Path, error: OSError) -> CTError:
 def _reason(error: OSError) -> str:
     """What the system says, without the path, which may hold a name."""
     return error.strerror or type(error).__name__
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).casefold()
 
 
 def _folded(name: str) -> str:
