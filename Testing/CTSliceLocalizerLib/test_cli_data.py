@@ -151,7 +151,7 @@ def test_real_scans_from_files_to_parts(ct_data, tmp_path, capsys):
     """The labels name files as they were; the log of the organizer tells what they are called now."""
     run(capsys, "organize", ct_data / "dicom", "--out", tmp_path / "tree")
     with (tmp_path / "tree/organize.csv").open(newline="") as file:
-        place = {row["source"]: row["target"].split("/", 1)[-1] for row in csv.DictReader(file)}
+        place = {row["source"]: row["target"] for row in csv.DictReader(file)}
     for path in sorted((ct_data / "dicom/labels").glob("*.json")):
         labels = annotations.read_labels(path)
         files = {name: place[f"dicom/{path.stem}/{file}"] for name, file in labels.landmarks.items()}
