@@ -1,19 +1,8 @@
-"""A real MRML scene without the application, from the slicer-core package: the part of Slicer that nodes need."""
+"""A real MRML scene without the application, for tests that need nodes and no panel."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
-
-LOGICS = {
-    "Volumes": "vtkSlicerVolumesLogic",
-    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
-    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
-    "Markups": "vtkSlicerMarkupsLogic",
-    "Plots": "vtkSlicerPlotsLogic",
-    "Tables": "vtkSlicerTablesLogic",
-}
 
 
 def slicer_core():
@@ -25,32 +14,14 @@ def start():
     """A fresh scene with the logics that volumes, segmentations, tables, plots and markups need.
 
     Returns:
-        The scene; it is ``slicer.mrmlScene`` until ``stop`` is called. Keep the returned object's ``logics`` alive.
+        ``slicerstandin.world.make_world``'s; it is ``slicer.mrmlScene`` until ``stop`` is called.
     """
     slicer = slicer_core()
-    import vtk
+    from slicerstandin.world import make_world
 
-    scene = slicer.vtkMRMLScene()
-    slicer.mrmlScene = scene
-    application = slicer.vtkSlicerApplicationLogic()
-    application.SetMRMLScene(scene)
-    colors = application.GetColorLogic()
-    colors.SetMRMLScene(scene)
-    colors.AddDefaultColorNodes()
-    application.SetSliceLogics(vtk.vtkCollection())
-    application.SetViewLogics(vtk.vtkCollection())
-    application.SetModuleLogic("Colors", colors)
-    logics = {}
-    for name, class_name in LOGICS.items():
-        logic = getattr(slicer, class_name)()
-        logic.SetMRMLApplicationLogic(application)
-        logic.SetMRMLScene(scene)
-        application.SetModuleLogic(name, logic)
-        logics[name] = logic
-    slicer.modules = SimpleNamespace(
-        **{name.lower(): SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
-    )
-    return SimpleNamespace(scene=scene, application=application, logics=logics)
+    world = make_world()
+    slicer.modules = world.modules
+    return world
 
 
 def stop(world) -> None:

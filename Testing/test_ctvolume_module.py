@@ -1,95 +1,81 @@
-"""CTVolume.py with the least of Slicer that it needs: the module loads, and its samples are registered and load."""
+"""CTVolume.py in the stand-in: the module loads without a panel, and its samples are registered and load."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import pytest
-import support_mrml as mrml
 
-FOLDER = Path(__file__).parent.parent / "CTVolume"
-
-
-class Base:
-    def __init__(self, parent=None):
-        self.parent = parent
+CATEGORY = "CT Slice Localizer"
 
 
 @pytest.fixture
-def module(monkeypatch):
-    """The module, imported as Slicer does; ``slicer.registered`` collects the sample data sources."""
-    world = mrml.start()
+def module(slicer_app):
+    """The module before Slicer has started."""
+    return slicer_app.load("CTVolume", enter=False)
+
+
+def sources():
+    """The sample data sources by name."""
     import slicer
 
-    scripted = ModuleType("slicer.ScriptedLoadableModule")
-    for name in ("Module", "ModuleLogic", "ModuleTest"):
-        setattr(scripted, f"ScriptedLoadable{name}", Base)
-    translation = ModuleType("slicer.i18n")
-    translation.tr = lambda text: text
-    data = ModuleType("SampleData")
-    slicer.registered, connected = {}, {}
-    data.SampleDataLogic = SimpleNamespace(
-        registerCustomSampleDataSource=lambda **source: slicer.registered.update({source["sampleName"]: source})
-    )
-    monkeypatch.setitem(sys.modules, "slicer.ScriptedLoadableModule", scripted)
-    monkeypatch.setitem(sys.modules, "slicer.i18n", translation)
-    monkeypatch.setitem(sys.modules, "SampleData", data)
-    monkeypatch.setattr(slicer, "app", SimpleNamespace(connect=connected.__setitem__), raising=False)
-    monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", lambda *_a, **_k: nullcontext())
-    monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **_k: None)
-    monkeypatch.syspath_prepend(str(FOLDER))
-    monkeypatch.delitem(sys.modules, "CTVolume", raising=False)
-    module = importlib.import_module("CTVolume")
-    assert Path(module.__file__) == FOLDER / "CTVolume.py"
-    parent = SimpleNamespace()
-    module.CTVolume(parent)
-    yield SimpleNamespace(module=module, parent=parent, connected=connected, scene=world.scene, slicer=slicer)
-    sys.modules.pop("CTVolume", None)
-    del slicer.registered
-    mrml.stop(world)
+    return {source.sampleName: source for source in slicer.modules.sampleDataSources.get(CATEGORY, [])}
 
 
-def test_is_hidden_and_registers_samples_only_when_slicer_has_started(module):
-    assert module.parent.hidden is True
-    assert module.slicer.registered == {}
-    module.connected["startupCompleted()"]()
-    assert set(module.slicer.registered) == {"CTChestSample", "CTChestSampleFollowUp", "CTPhantom"}
+def test_is_hidden_and_registers_samples_only_when_slicer_has_started(slicer_app, module):
+    assert module.module.hidden is True
+    assert sources() == {}
+    slicer_app.application.startupCompleted.emit()
+    assert set(sources()) == {"CTChestSample", "CTChestSampleFollowUp", "CTPhantom"}
 
 
-def test_samples_are_files_of_the_extension(module):
-    module.connected["startupCompleted()"]()
-    for source in module.slicer.registered.values():
-        assert Path(source["thumbnailFileName"]).is_file()
-        if source["uris"]:
-            address = urlparse(source["uris"])
+def test_samples_are_files_of_the_extension(slicer_app, module):
+    slicer_app.application.startupCompleted.emit()
+    for source in sources().values():
+        assert Path(source.thumbnailFileName).is_file()
+        if source.uris:
+            address = urlparse(source.uris)
             assert address.scheme == "file", "nothing is downloaded"
             assert Path(url2pathname(address.path)).is_file()
-            assert source["checksums"].startswith("SHA256:")
+            assert source.checksums.startswith("SHA256:")
 
 
-def test_phantom_button_makes_a_node(module, monkeypatch):
+def test_sample_data_module_loads_a_sample(slicer_app, module):
+    import SampleData
+
+    slicer_app.application.startupCompleted.emit()
+    node = SampleData.downloadSample("CTChestSampleFollowUp")
+    assert node.GetName() == "CTChestSampleFollowUp"
+    assert node.GetImageData().GetScalarRange()[1] > 200
+
+
+def test_phantom_button_makes_a_node_and_shows_it(slicer_app, module, monkeypatch):
+    import SampleData
+    import slicer
     from CTVolumeLib import phantom
 
     small = phantom.PhantomParameters(spacing=(10, 10, 20))
     make = phantom.make
     monkeypatch.setattr(phantom, "make", lambda _parameters=None: make(small))
-    module.connected["startupCompleted()"]()
-    (node,) = module.slicer.registered["CTPhantom"]["customDownloader"](None)
+    slicer_app.application.startupCompleted.emit()
+    node = SampleData.downloadSample("CTPhantom")
     assert node.GetName() == "CTPhantom"
-    assert node.GetScene() is module.scene
     assert node.GetImageData().GetScalarRange()[1] > 200
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    assert red.GetBackgroundVolumeID() == node.GetID()
 
 
 def test_sample_as_a_node(module):
     from CTVolumeLib import scene
 
-    node = module.module.CTVolumeLogic().sample("CTChestSample")
+    node = module.file.CTVolumeLogic().sample("CTChestSample")
     volume = scene.volume_from_node(node)
     assert volume.array.shape == (102, 180, 180)
     assert volume.spacing == pytest.approx((2.5, 2.5, 3.0), abs=1e-5)
+
+
+def test_self_tests_of_the_module_pass(slicer_app, module):
+    slicer_app.testing = True
+    module.module.self().runTest()

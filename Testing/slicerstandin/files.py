@@ -38,7 +38,7 @@ class IOManager(QtCore.QObject):
             scene.SetURL(path)
             return bool(scene.Import())
         name = properties.get("name") or Path(path).name.split(".")[0]
-        node = self._read(kind, path, name)
+        node = self._read(kind, path, name, properties.get("show", True))
         if node is None:
             return False
         if loaded is not None:
@@ -55,9 +55,14 @@ class IOManager(QtCore.QObject):
     def fileWriterFileType(self, _node):
         return "NodeFile"
 
-    def _read(self, kind, path, name):
+    def _read(self, kind, path, name, show):
         if kind == "VolumeFile":
-            return slicer.modules.volumes.logic().AddArchetypeVolume(path, name)
+            node = slicer.modules.volumes.logic().AddArchetypeVolume(path, name)
+            if node is not None and show:
+                logic = slicer.app.applicationLogic()
+                logic.GetSelectionNode().SetActiveVolumeID(node.GetID())
+                logic.PropagateVolumeSelection()
+            return node
         if kind == "MarkupsFile":
             identifier = slicer.modules.markups.logic().LoadMarkups(path, name)
             return slicer.mrmlScene.GetNodeByID(identifier) if identifier else None

@@ -14,24 +14,14 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import slicer
 import slicer.util
-import vtk
 from PySide6 import QtCore, QtTest, QtWidgets
 
 from . import ctk_widgets, pythonqt, qmrml_widgets
+from .world import make_world
 
 ROOT = Path(__file__).parents[2]
 WIDTH = 300
 """Pixels of the panel's column."""
-
-LOGICS = {
-    "Volumes": "vtkSlicerVolumesLogic",
-    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
-    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
-    "Markups": "vtkSlicerMarkupsLogic",
-    "Plots": "vtkSlicerPlotsLogic",
-    "Tables": "vtkSlicerTablesLogic",
-    "Transforms": "vtkSlicerTransformLogic",
-}
 
 
 class Session:
@@ -69,12 +59,6 @@ class Session:
             self._put(slicer, name, widget)
         self._put(slicer, "app", app)
         self._put(slicer, "selfTests", {})
-        self._put(slicer, "mrmlScene", self.scene)
-        modules = SimpleNamespace()
-        for name, logic in self.logics.items():
-            entry = SimpleNamespace(name=name, logic=lambda logic=logic: logic, path="")
-            setattr(modules, name.lower(), entry)
-        self._put(slicer, "modules", modules)
         self._install_packages()
         self.moduleManager = application.ModuleManager()
         from .files import IOManager
@@ -355,34 +339,13 @@ class Session:
         dicom.install(self)
 
     def _make_scene(self) -> None:
-        scene = slicer.vtkMRMLScene()
-        self.scene = scene
-        self._put(slicer, "mrmlScene", scene)
-        cache = slicer.vtkCacheManager()
-        cache.SetRemoteCacheDirectory(self.temporary)
-        cache.SetMRMLScene(scene)
-        manager = slicer.vtkDataIOManager()
-        manager.SetCacheManager(cache)
-        scene.SetCacheManager(cache)
-        scene.SetDataIOManager(manager)
-        self._kept = [cache, manager]
-        logic = slicer.vtkSlicerApplicationLogic()
-        logic.SetMRMLScene(scene)
-        colors = logic.GetColorLogic()
-        colors.SetMRMLScene(scene)
-        colors.AddDefaultColorNodes()
-        logic.SetSliceLogics(vtk.vtkCollection())
-        logic.SetViewLogics(vtk.vtkCollection())
-        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
-        logic.SetModuleLogic("Colors", colors)
-        self.logic = logic
-        self.logics = {"Colors": colors}
-        for name, class_name in LOGICS.items():
-            entry = getattr(slicer, class_name)()
-            entry.SetMRMLApplicationLogic(logic)
-            entry.SetMRMLScene(scene)
-            logic.SetModuleLogic(name, entry)
-            self.logics[name] = entry
+        before = getattr(slicer, "mrmlScene", None)
+        world = make_world(self.temporary)
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(world.scene, True)
+        self.scene, self.logic, self._world = world.scene, world.application, world
+        slicer.mrmlScene = before
+        self._put(slicer, "mrmlScene", world.scene)
+        self._put(slicer, "modules", world.modules)
 
 
 def _module(name: str, members: dict) -> ModuleType:
