@@ -152,9 +152,12 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
         return location_nodes.locationOf(volumeNode)
 
     def clearLocation(self, volumeNode):
-        """Remove a volume's locations with their nodes."""
-        from CTSliceLocalizerPanel import location_nodes
+        """Remove a volume's locations with their nodes, and the matches that rest on them."""
+        from CTSliceLocalizerPanel import location_nodes, match_nodes
 
+        if self._pair is not None and volumeNode in self._pair.volumes:
+            self.leaveSideBySide()
+        match_nodes.clearMatchesOf(volumeNode)
         location_nodes.clearLocation(volumeNode)
 
     def goToLandmark(self, volumeNode, name):
@@ -537,14 +540,71 @@ class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
                 self.setUp()
                 getattr(self, name)()
 
-    def test_locate(self):
-        """The sample scan is a chest, and its landmarks are in order."""
+    def test_locate_sample(self):
+        """The sample scan is a chest, its landmarks are in order, and their points lie in the scan."""
         node = _sampleNode("CTChestSample")
-        location = CTSliceLocalizerLogic().locate(node)
+        logic = CTSliceLocalizerLogic()
+        location = logic.locate(node)
         assert location.refused is None
+        assert location.flags == ()
         heights = [landmark.z_mm for landmark in location.landmarks if landmark.inside]
         assert len(heights) > 4
         assert heights == sorted(heights, reverse=True)
+        point = logic.goToLandmark(node, "Bifurcation of trachea")
+        assert logic.placeOfSlice(node, point).words == "mid chest"
+        assert logic.goToLandmark(node, "Head of femur") is None
+
+    def test_locate_phantom(self):
+        """The digital patient's landmarks lie where they truly are."""
+        from CTVolumeLib import phantom, scene
+
+        patient = phantom.make(phantom.PhantomParameters(spacing=(4.0, 4.0, 4.0)))
+        location = CTSliceLocalizerLogic().locate(scene.node_from_volume(patient.volume, "CTPhantom"))
+        found = [landmark for landmark in location.landmarks if landmark.inside]
+        assert len(found) >= 9
+        for landmark in found:
+            assert abs(landmark.z_mm - patient.landmarks[landmark.name]) < 20, landmark.name
+
+    def test_follow_up(self):
+        """A slice of the sample is found in its follow-up, where the known map puts it."""
+        logic = CTSliceLocalizerLogic()
+        found = logic.match(_sampleNode("CTChestSample"), _sampleNode("CTChestSampleFollowUp"))
+        (place,) = found.at([-100.0]).pairs
+        assert place.covered
+        assert abs(place.followup_z_mm - 312.0) < 10
+
+    def test_annotate(self):
+        """A label is saved at once and undone again."""
+        import json
+        import tempfile
+        from pathlib import Path
+
+        node = _sampleNode("CTChestSample")
+        logic = CTSliceLocalizerLogic()
+        with tempfile.TemporaryDirectory() as folder:
+            logic.setLabelsFolder(folder)
+            logic.labelSlice(node, "5", -20.0)
+            (path,) = Path(folder).rglob("*.json")
+            assert list(json.loads(path.read_text(encoding="utf-8"))) == ["Aortic arch"]
+            logic.undoLabel(node)
+            assert logic.labelling(node).count == 0
+            logic.setLabelsFolder("")
+
+    def test_clear_leaves_nothing(self):
+        """After Locate and Clear the scene holds the nodes that it held before, also after a cancel."""
+        from CTVolumeLib.errors import CTError
+
+        node = _sampleNode("CTChestSample")
+        logic = CTSliceLocalizerLogic()
+        logic.locate(node)  # the subject hierarchy's own node is there from now on
+        logic.clearLocation(node)
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        logic.locate(node)
+        logic.clearLocation(node)
+        assert slicer.mrmlScene.GetNumberOfNodes() == before
+        with self.assertRaises(CTError):  # noqa: PT027 - pytest is not part of Slicer
+            logic.locate(node, progress=lambda *_step: False)
+        assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 
 def _sampleNode(name):
