@@ -6,7 +6,9 @@ PythonQt only prints or does nothing, an error is raised: a typing error must no
 
 from __future__ import annotations
 
+import ctypes
 import inspect
+import sys
 import types
 from collections import deque
 from collections.abc import Callable
@@ -45,6 +47,7 @@ def set_rules() -> None:
     for cls in _classes():
         cls.__setattr__ = _set
     QtCore.QObject.__getattribute__ = _get
+    _mend_emit()
     for cls, names in (
         (QtWidgets.QFileDialog, ("getExistingDirectory", "getOpenFileName", "getOpenFileNames", "getSaveFileName")),
         (QtWidgets.QMessageBox, ("question", "information", "warning", "critical", "about")),
@@ -154,6 +157,29 @@ def _set(self, name: str, value) -> None:
         descriptor.__set__(self, value)
     else:
         self.__dict__[name] = value
+
+
+class _Probe(QtCore.QObject):
+    fired = QtCore.Signal()
+
+
+def _mend_emit() -> None:
+    """Give back what ``emit`` takes: PySide6 6.12 loses a reference to True each time, until Python aborts."""
+    native, give = QtCore.SignalInstance.emit, ctypes.pythonapi.Py_IncRef
+    probe, before = _Probe(), sys.getrefcount(True)
+    for _ in range(50):
+        probe.fired.emit()
+    if before - sys.getrefcount(True) < 40:
+        return
+    for _ in range(50):
+        give(ctypes.py_object(True))
+
+    def emit(self, *args):
+        sent = native(self, *args)
+        give(ctypes.py_object(sent))
+        return sent
+
+    QtCore.SignalInstance.emit = emit
 
 
 def _is_plain(instance) -> bool:
