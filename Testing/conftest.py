@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from support_browser import browser  # noqa: F401 (a fixture)
 
 
 @pytest.fixture(scope="session")

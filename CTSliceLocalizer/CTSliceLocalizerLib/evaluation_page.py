@@ -17,6 +17,7 @@ from .evaluation_figures import GROSS_MM, MIN_PATIENTS, too_few, worst
 from .report_charts import legend
 from .report_pictures import View
 
+_TITLE = "Evaluation of a slice localizer"
 WORST = 8
 MOST_CHARTS = 60
 _FAMILIES = {"hn": "head-and-neck planning CT", "other": "diagnostic CT", "all": "all scans"}
@@ -49,7 +50,7 @@ def make(found: Figures, cases: Sequence[Case], about: Mapping[str, str], alerts
     for name, family in found["families"].items():
         body += _family(name, family, [case for case in cases if case.family == name], len(found["families"]) > 1)
     body += _worst(cases) + _cases(cases) + _about(about, found)
-    return report_html.page("Evaluation of a slice localizer", "Evaluation of a slice localizer", body, {})
+    return report_html.page(_TITLE, _TITLE, body)
 
 
 def _summary(found: Figures) -> str:

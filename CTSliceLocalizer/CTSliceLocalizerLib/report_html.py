@@ -26,19 +26,19 @@ WINDOWS = (("soft", "Soft tissue", 400, 40), ("lung", "Lung", 1500, -600), ("bon
 """Name, label, width and level in HU."""
 
 
-def page(title: str, heading: str, body: str, data: Mapping[str, Any]) -> str:
+def page(title: str, heading: str, body: str, data: Mapping[str, Any] | None = None) -> str:
     """The whole page as text.
 
     Args:
         title: of the window.
         heading: of the page; both are escaped here.
         body: HTML.
-        data: what the script scrolls through.
+        data: what the script scrolls through; None for a page without a script.
     """
     folder = Path(__file__).parent
-    script = "\n" + (folder / "report.js").read_text(encoding="utf-8")
+    script = "" if data is None else "\n" + (folder / "report.js").read_text(encoding="utf-8")
     # "<" never appears inside the data, so that no file name can end the element.
-    content = json.dumps(finite(data), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    content = json.dumps(finite(data or {}), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     parts = {
         "title": escape(title),
         "heading": escape(heading),
