@@ -566,12 +566,24 @@ class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
             assert abs(landmark.z_mm - patient.landmarks[landmark.name]) < 20, landmark.name
 
     def test_follow_up(self):
-        """A slice of the sample is found in its follow-up, where the known map puts it."""
+        """The follow-up is matched by the map that it was made by, linked views follow, and Clear leaves nothing."""
+        baseline, followUp = _sampleNode("CTChestSample"), _sampleNode("CTChestSampleFollowUp")
         logic = CTSliceLocalizerLogic()
-        found = logic.match(_sampleNode("CTChestSample"), _sampleNode("CTChestSampleFollowUp"))
-        (place,) = found.at([-100.0]).pairs
-        assert place.covered
-        assert abs(place.followup_z_mm - 312.0) < 10
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        found = logic.match(baseline, followUp)
+        known = {-203.5: 202.2, -101.5: 310.2, -2.5: 416.4}  # CTChestSampleFollowUp.json
+        for place in found.at(list(known)).pairs:
+            assert place.covered
+            assert abs(place.followup_z_mm - known[place.baseline_z_mm]) < 3
+        if slicer.app.layoutManager() is not None:
+            logic.linkScrolling(baseline, followUp)
+            views = [slicer.app.layoutManager().sliceWidget(name).sliceLogic() for name in ("CTBaseline", "CTFollowUp")]
+            views[0].SetSliceOffset(-203.5)
+            assert abs(views[1].GetSliceOffset() - known[-203.5]) < 3
+            views[1].SetSliceOffset(known[-2.5])
+            assert abs(views[0].GetSliceOffset() + 2.5) < 3
+        logic.clearMatch(baseline, followUp)
+        assert slicer.mrmlScene.GetNumberOfNodes() == before
 
     def test_annotate(self):
         """A label is saved at once and undone again."""

@@ -76,23 +76,38 @@ def slice_logic(view: str):
 
 
 def remember_locations(monkeypatch) -> None:
-    """Locate each scan once in a session of tests: the networks are tested elsewhere."""
-    from CTSliceLocalizerLib import predictor
+    """Locate and compare each scan once in a session of tests: networks and registration are tested elsewhere."""
+    from CTSliceLocalizerLib import predictor, registration
 
-    locate = predictor.locate
+    locate, refine = predictor.locate, registration.refine
 
-    def remembered(volume, *, progress=None, **options):
-        key = (zlib.crc32(np.ascontiguousarray(volume.array)), volume.origin, volume.direction, volume.spacing)
-        if key not in _LOCATED:
-            _LOCATED[key] = locate(volume, progress=progress, **options)
-        elif progress is not None:
-            from CTVolumeLib.errors import CTError
+    def remembered_locate(volume, *, progress=None, **options):
+        return _once(("locate", *_key(volume)), progress, lambda step: locate(volume, progress=step, **options))
 
-            if not progress(1, 1, ""):
+    def remembered_refine(match, one, two, progress=None):
+        heights = match.line.followup_z_mm.tobytes()
+        key = ("refine", heights, *_key(one), *_key(two))
+        return _once(key, progress, lambda step: refine(match, one, two, step))
+
+    monkeypatch.setattr(predictor, "locate", remembered_locate)
+    monkeypatch.setattr(registration, "refine", remembered_refine)
+
+
+def _key(volume) -> tuple:
+    return zlib.crc32(np.ascontiguousarray(volume.array)), volume.origin, volume.direction, volume.spacing
+
+
+def _once(key: tuple, progress, work):
+    """What the work gave the first time; later the progress alone, which may cancel as it does there."""
+    from CTVolumeLib.errors import CTError
+
+    if key not in _results:
+        _results[key] = work(progress)
+    else:
+        for done in range(3):
+            if progress is not None and not progress(done, 2, ""):
                 raise CTError("cancelled", "Cancelled.")
-        return _LOCATED[key]
-
-    monkeypatch.setattr(predictor, "locate", remembered)
+    return _results[key]
 
 
-_LOCATED: dict = {}
+_results: dict = {}

@@ -30,7 +30,8 @@ ITERATIONS = 60
 MIN_OVERLAP_MM = 60.0
 """Bodies that share less than this are not registered: a disc turns any way."""
 MIN_CORRELATION = 0.75
-"""Of the two bodies after the registration; two different chests put on each other reach about 0.6."""
+"""Of the two bodies after the registration. Scans of different people reached 0.72 at most (25 pairs of eight scans), the
+one real pair of examinations of one person 0.76, made follow-ups 0.9: the bound is a narrow one."""
 MAX_TURN_DEG = 20.0
 MAX_SHIFT_MM = 80.0
 """Of the registration against the centres of the bodies."""
@@ -216,7 +217,7 @@ def _register(fixed: CTVolume, moving: CTVolume, body: np.ndarray, shift: np.nda
     method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(32)
     method.SetMetricSamplingStrategy(method.REGULAR)
-    method.SetMetricSamplingPercentage(0.25)
+    method.SetMetricSamplingPercentage(0.1, seed=8)  # the places are jittered at random
     mask = sitk.GetImageFromArray(ndimage.binary_dilation(body, iterations=2).astype(np.uint8))
     images = [_image(cells) for cells in (fixed, moving)]
     mask.CopyInformation(images[0])

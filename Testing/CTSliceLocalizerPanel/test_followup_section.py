@@ -589,3 +589,31 @@ def test_the_earlier_study_is_the_baseline(slicer_app):
         tree.CreateItem(study, volume)
     slicer_app.click(section_of(module.widget).button)
     assert module.widget.parameterNode.baselineVolume is volumes[1]
+
+
+def test_clearing_a_location_ends_the_match_that_rests_on_it(slicer_app, panel):
+    slicer_app.click(panel.ui.linkButton)
+    panel.logic.clearLocation(panel.followUp)
+    assert not panel.logic.isLinked()
+    assert panel.logic.matchOf(panel.baseline, panel.followUp) is None
+
+
+def test_the_modules_own_test(slicer_app):
+    test = slicer_app.load("CTSliceLocalizer").file.CTSliceLocalizerTest("test_follow_up")
+    test.setUp()
+    test.test_follow_up()
+
+
+def test_the_console_snippet_of_the_tutorial(slicer_app):
+    module = slicer_app.load("CTSliceLocalizer")
+    baseline, follow_up = load_pair(slicer_app)
+    logic = module.logic
+    match = logic.match(baseline, follow_up)
+    pair = match.at([-101.5]).pairs[0]
+    assert pair.followup_z_mm == pytest.approx(310.2, abs=3.0)
+    logic.linkScrolling(baseline, follow_up)
+    logic.setOffset(baseline, follow_up, 2.0)
+    assert [entry.index for entry in logic.slicesWithin(baseline, follow_up, zMm=-101.5, tolerance=0.01)]
+    assert logic.transformToFollowUp(baseline, follow_up).GetName() == "CTChestSample to CTChestSampleFollowUp"
+    logic.clearMatch(baseline, follow_up)
+    assert not logic.isSideBySide()
