@@ -47,6 +47,7 @@ class Session:
         pythonqt.DIALOGS.clear()
         app = application.the_application()
         app.__dict__["_world"] = self
+        application.set_theme(dark=False)
         QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
         QtCore.QSettings.setPath(
             QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, f"{self.temporary}/settings"
@@ -266,6 +267,13 @@ class Session:
         """Close the scene and load another one (.mrb)."""
         self.scene.Clear(0)
         assert self.scene.ReadFromMRB(str(path)), f"{path} was not read"
+        self.settle()
+
+    def theme(self, dark: bool) -> None:
+        """Slicer's dark look, or the light one, which each test starts with."""
+        from .application import set_theme
+
+        set_theme(dark)
         self.settle()
 
     def screenshot(self, path, views=None) -> Path:
