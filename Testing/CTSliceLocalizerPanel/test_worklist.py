@@ -115,7 +115,6 @@ class TestFolder:
 
     def test_the_series_goes_with_its_locations(self, slicer_app, logic, tmp_path):
         from CTSliceLocalizerLib.results import Flag, refusal
-
         from CTSliceLocalizerPanel import location_nodes
 
         logic.listSeries(write_tree(tmp_path, 1))
