@@ -314,7 +314,7 @@ class LocateSection(PanelSection, VTKObservationMixin):
         table.setRowCount(len(location.landmarks))
         for row, landmark in enumerate(location.landmarks):
             texts = (
-                (landmark.name, f"{landmark.z_mm:.1f} +- {landmark.sigma_mm:.0f}")
+                (landmark.name, f"{landmark.z_mm:.1f} ± {landmark.sigma_mm:.0f}")
                 if landmark.inside
                 else (landmark.name, _("not covered"))
             )
@@ -334,6 +334,6 @@ class LocateSection(PanelSection, VTKObservationMixin):
         if place is None:
             self.ui.currentLabel.text = _("This slice lies outside the scan.")
             return
-        self.ui.currentLabel.text = _("This slice: <b>{words}</b>, {location:.3f} +- {sigma:.3f}").format(
+        self.ui.currentLabel.text = _("This slice: <b>{words}</b>, location {location:.3f} ± {sigma:.3f}").format(
             words=place.words, location=place.location, sigma=place.sigma
         )

@@ -316,8 +316,8 @@ def _visibleNodes(volumeNode, location, axis: BodyAxis) -> tuple:
         {
             "slice": location.index,
             "z (mm)": location.z_mm,
-            "location (network)": location.raw,
-            "location": location.location,
+            "location raw": location.raw,
+            "location fitted": location.location,
             "sigma": location.sigma,
             "region": [words(body) for body in location.body_mm],
         },
@@ -337,11 +337,11 @@ def _visibleNodes(volumeNode, location, axis: BodyAxis) -> tuple:
     chart = scene.plot_from_table(
         table,
         "z (mm)",
-        ["location (network)", "location"],
+        ["location raw", "location fitted"],
         f"{name}: location plot",
         x_title="z (mm), feet to head",
         y_title="location (0 top of head, 0.5 femoral head)",
-        points=["location (network)"],
+        points=["location raw"],
     )
     if inside:
         chart.AddAndObservePlotSeriesNodeID(_landmarkSeries(landmarkTable).GetID())

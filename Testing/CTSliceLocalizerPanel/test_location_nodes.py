@@ -89,7 +89,7 @@ def test_table_holds_every_slice_and_the_chart_the_landmarks(scene, nodes):
     made = nodes.storeLocation(make_volume(scene), located(index=np.arange(60)[::-1]))
     table = made.table.GetTable()
     titles = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
-    assert titles == ["slice", "z (mm)", "location (network)", "location", "sigma", "region"]
+    assert titles == ["slice", "z (mm)", "location raw", "location fitted", "sigma", "region"]
     assert table.GetNumberOfRows() == 60
     assert table.GetValueByName(0, "slice").ToInt() == 59
     assert table.GetValueByName(0, "z (mm)").ToDouble() == -100.0

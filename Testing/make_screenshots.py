@@ -1,0 +1,112 @@
+"""Take the pictures of the tutorial: python Testing/make_screenshots.py [--dark] [NAME ...].
+
+The module runs in the stand-in for Slicer (``slicerstandin``); the views are drawn by Slicer's own code.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+DOCS = Path(__file__).parents[1] / "Docs"
+
+
+def locate(app) -> None:
+    """Step 3: a located scan at a landmark."""
+    module = app.load("CTSliceLocalizer")
+    scan = _sample("CTChestSample")
+    ui = module.widget.sections[0].ui
+    app.choose(ui.inputSelector, scan)
+    app.click(ui.locateButton)
+    ui.landmarkTable.setCurrentCell(6, 0)
+
+
+def plot(app) -> None:
+    """Step 5: location against height."""
+    locate(app)
+    app.click(app.module("CTSliceLocalizer").widget.sections[0].ui.plotButton)
+
+
+def warn(app) -> None:
+    """What a scan that is stored upside-down looks like."""
+    import numpy as np
+    import slicer.util
+
+    module = app.load("CTSliceLocalizer")
+    scan = _sample("CTChestSample")
+    slicer.util.updateVolumeFromArray(scan, np.ascontiguousarray(slicer.util.arrayFromVolume(scan)[::-1]))
+    slicer.util.setSliceViewerLayers(background=scan, fit=True)
+    ui = module.widget.sections[0].ui
+    app.choose(ui.inputSelector, scan)
+    app.click(ui.locateButton)
+
+
+def follow_up(app) -> None:
+    """Step 8: two scans that scroll together."""
+    import slicer
+
+    module = app.load("CTSliceLocalizer")
+    baseline, later = _sample("CTChestSample"), _sample("CTChestSampleFollowUp")
+    locating, following = module.widget.sections[:2]
+    app.click(locating.button)
+    app.click(following.button)
+    app.choose(following.ui.baselineSelector, baseline)
+    app.choose(following.ui.followUpSelector, later)
+    app.click(following.ui.linkButton)
+    names = slicer.app.layoutManager().sliceViewNames()
+    slicer.app.layoutManager().sliceWidget(names[0]).sliceLogic().SetSliceOffset(-49)
+
+
+def annotate(app) -> None:
+    """Labels of a scan, some of them proposals of the model."""
+    module = app.load("CTSliceLocalizer")
+    scan = _sample("CTChestSample")
+    locating, annotating = module.widget.sections[0], module.widget.sections[2]
+    app.click(locating.button)
+    app.click(annotating.button)
+    module.widget.parameterNode.annotateVolume = scan
+    module.logic.setLabelsFolder(app.temporary)
+    module.logic.labelSlice(scan, "5", -21.0)
+    module.logic.labelSlice(scan, "6", -49.0)
+    app.click(annotating.ui.proposeButton)
+    module.logic.goToLabel(scan, "Aortic arch")
+
+
+PICTURES = {
+    "tutorial-locate": locate,
+    "tutorial-plot": plot,
+    "tutorial-warning": warn,
+    "tutorial-follow-up": follow_up,
+    "tutorial-annotate": annotate,
+}
+
+
+def main(names: list[str]) -> None:
+    """Take the pictures of these names, or all; with --dark in the dark theme, to look at and not for the tutorial."""
+    from slicerstandin.session import Session
+
+    for name in names or PICTURES:
+        app = Session().start()
+        try:
+            PICTURES[name](app)
+            path = app.screenshot(DOCS / f"{name}.png")
+        finally:
+            app.end()
+        with Image.open(path) as picture:  # a third of the size, and no difference to see
+            small = picture.convert("RGB").quantize(128)
+        small.save(path, optimize=True)
+
+
+def _sample(name: str):
+    import SampleData
+    import slicer.util
+
+    node = SampleData.SampleDataLogic().downloadSample(name)
+    slicer.util.setSliceViewerLayers(background=node, fit=True)
+    return node
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,64 @@
+"""The tutorial is true: its snippet runs, its pictures and buttons exist, its error texts are the program's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TUTORIAL = (ROOT / "Docs" / "Tutorial.md").read_text(encoding="utf-8")
+
+
+def test_pictures_exist_and_can_be_made_again():
+    from make_screenshots import PICTURES
+
+    named = re.findall(r"!\[[^]]+\]\(([^)]+)\.png\)", TUTORIAL)
+    assert sorted(named) == sorted(PICTURES)
+    for name in named:
+        picture = (ROOT / "Docs" / f"{name}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) < 200_000
+
+
+def test_error_texts_are_those_of_the_program():
+    """The text of the sources with its literals joined, as Python joins them."""
+    sources = " ".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("CTVolume", "CTSliceLocalizer")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    joined = re.sub(r'"\s*\n\s*f?"', "", sources)
+    rows = re.findall(r"^\| `([^`]+)` \| ", TUTORIAL, re.MULTILINE)
+    assert len(rows) >= 15
+    missing = [row for row in rows if row.replace("MR", "{modality}") not in joined and row not in joined]
+    assert [row for row in missing if not row.startswith("Locate failed (")] == []
+    assert "Locate failed ({kind})" in joined
+
+
+def test_buttons_are_those_of_the_panel():
+    forms = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "CTSliceLocalizer/Resources/UI").glob("*.ui"))
+    known = forms.replace("&amp;", "")
+    for button in ("Locate", "Show plot", "Show table", "Clear", "Link scrolling", "The shown slices match", "Propose"):
+        assert f"**{button}**" in TUTORIAL
+        assert f">{button}<" in known, button
+
+
+@pytest.mark.slow
+def test_the_console_snippet_runs(slicer_app, capsys):
+    import slicer
+
+    slicer_app.load("CTSliceLocalizer")
+    snippet = re.search(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)[1]
+    exec(compile(snippet, "Tutorial.md", "exec"), {"slicer": slicer})
+    slicer_app.settle()
+    said = capsys.readouterr().out
+    assert "lower neck to mid abdomen" in said
+    assert "mid chest" in said
+
+
+def test_every_logic_call_of_the_snippet_is_documented(slicer_app):
+    logic = slicer_app.load("CTSliceLocalizer").logic
+    for name in set(re.findall(r"logic\.(\w+)\(", TUTORIAL)):
+        assert getattr(type(logic), name).__doc__, name
