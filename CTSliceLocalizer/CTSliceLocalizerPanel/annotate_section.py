@@ -389,7 +389,6 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         found = self._labelling()
         self._fillTable(found)
         self._showSlice()
-        self._showKeys()
         ui = self.ui
         usable = bool(found.rows)
         for control in (ui.labelButton, ui.proposeButton, ui.loadButton, ui.saveButton):
@@ -397,6 +396,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         ui.removeButton.enabled = found.count > 0
         ui.acceptButton.enabled = any(row.proposal is not None for row in found.rows)
         ui.undoButton.enabled, ui.redoButton.enabled = found.canUndo, found.canRedo
+        self._showKeys()
         self._showMessages(ui.messageLabel, [self._problem, found.problem])
         self._showMessages(ui.orderLabel, [problem.text for problem in found.contradictions])
         where = _("{count} of 12 labelled.").format(count=found.count)
@@ -429,7 +429,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
                     font = item.font()
                     font.setItalic(True)
                     item.setFont(font)
-                    item.setForeground(table.palette.brush(qt.QPalette.Disabled, qt.QPalette.Text))
+                    item.setForeground(table.palette.brush(qt.QPalette.Active, qt.QPalette.PlaceholderText))
                 if column != _NAME:
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 table.setItem(number, column, item)
@@ -456,11 +456,14 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
     def _showKeys(self) -> None:
         if self._closed:
             return
-        self.ui.keysLabel.text = (
+        text = (
             _("Press a key of the table to label the slice.")
             if self.shortcuts.active
             else _("Keys are off while you type or use a 3D view: click a slice view.")
         )
+        if self.ui.acceptButton.enabled:
+            text += " " + _("Grey with ?: proposed; Enter accepts.")
+        self.ui.keysLabel.text = text
 
     def _showProgress(self) -> None:
         self.ui.progressBar.value = 0

@@ -14,19 +14,22 @@ from .label_session import LabelSession, Proposal, Row, landmarkOf
 
 @dataclass
 class _Kept:
-    """A session, and where its labels are."""
+    """A session, and where its labels are.
+
+    Attributes:
+        place: from ``label_files.placeOf``; kept, since asking lists the folder of the slices.
+        known: the labels when they were read or written last: what differs from it in the file others have changed.
+    """
 
     session: LabelSession
     node: object
     identity: tuple
     source: label_files.Source
     folder: str
+    place: Path | None = None
+    known: dict[str, int] = field(default_factory=dict)
     saved: label_files.Saved = field(default_factory=lambda: label_files.Saved(None))
     notice: str = ""
-
-    @property
-    def place(self) -> Path | None:
-        return label_files.placeOf(self.source, self.folder)
 
 
 @dataclass(frozen=True)
@@ -253,6 +256,7 @@ class Annotations:
             self._store(volumeNode, kept)
         if kept.folder != self.folder():
             kept.folder = self.folder()
+            kept.place = label_files.placeOf(kept.source, kept.folder)
             self._adopt(volumeNode, kept)
         return kept
 
@@ -264,6 +268,7 @@ class Annotations:
         stored, savedTo = label_nodes.storedLabels(volumeNode, slices)
         identity = label_nodes.identityOf(volumeNode)
         kept = _Kept(LabelSession(slices, stored), volumeNode, identity, source, self.folder())
+        kept.place = label_files.placeOf(source, kept.folder)
         # The spare copy first: it is there only where the place could not be written.
         for path in (self._spare(kept), kept.place):
             if path is None or not _exists(path) or (stored and savedTo != path):
@@ -273,6 +278,7 @@ class Annotations:
                 kept.session = LabelSession(slices, labels)
                 kept.notice = f"{len(labels)} labels found in {path.name}." if labels else ""
                 break
+        kept.known = dict(kept.session.labels)
         self._kept[volumeNode.GetID()] = kept
         self._write(volumeNode, kept)
         return kept
@@ -282,6 +288,7 @@ class Annotations:
         place = kept.place
         if place is not None and _exists(place):
             labels = self._read(kept, place)
+            kept.known = dict(labels or {})
             if labels and kept.session.replaceAll(labels):
                 kept.notice = f"{len(labels)} labels found in {place.name}; undo brings back those before."
         self._write(volumeNode, kept)
@@ -308,12 +315,27 @@ class Annotations:
         return self.labelling(volumeNode)
 
     def _write(self, volumeNode, kept: _Kept) -> None:
-        place = kept.place
-        if place is None and not kept.session.labels:
+        if kept.place is None and not kept.session.labels:
             kept.saved = label_files.Saved(None)
         else:
-            kept.saved = label_files.save(kept.session, place, self._spare(kept))
+            self._takeOver(kept)
+            kept.saved = label_files.save(kept.session, kept.place, self._spare(kept))
+            kept.known = dict(kept.session.labels)
         self._store(volumeNode, kept)
+
+    def _takeOver(self, kept: _Kept) -> None:
+        """What others have changed in the file since: taken over, where it is not what was changed here."""
+        if kept.saved.path != kept.place or kept.place is None or not _exists(kept.place):
+            return
+        there = self._read(kept, kept.place)
+        if there is None or there == kept.known:
+            return
+        mine = kept.session.labels
+        changed = {name for name in {*mine, *kept.known} if mine.get(name) != kept.known.get(name)}
+        merged = {name: position for name, position in there.items() if name not in changed}
+        merged |= {name: position for name, position in mine.items() if name in changed}
+        kept.session.labels = merged
+        kept.notice = f"{kept.place.name} was changed elsewhere; its labels are taken over."
 
     @staticmethod
     def _store(volumeNode, kept: _Kept) -> None:

@@ -54,14 +54,23 @@ class Worklist:
     skipped: tuple[str, ...] = ()
     current: int | None = None
     _nodes: list[str] = field(default_factory=list)
+    _places: list[Path | None] = field(default_factory=list)
+    _counts: list[int] = field(default_factory=list)
+    _folder: str | None = None
 
     def counts(self, folder: str = "") -> tuple[int, ...]:
-        """How many landmarks are labelled in each series.
+        """How many landmarks are labelled in each series; the disk is asked for all of them only once.
 
         Args:
             folder: the chosen folder for labels, or empty.
         """
-        return tuple(label_files.countIn(label_files.placeOf(one.source, folder)) for one in self.series)
+        if folder != self._folder:
+            self._folder = folder
+            self._places = [label_files.placeOf(one.source, folder) for one in self.series]
+            self._counts = [label_files.countIn(place) for place in self._places]
+        elif self.current is not None:
+            self._counts[self.current] = label_files.countIn(self._places[self.current])
+        return tuple(self._counts)
 
     def open(self, number: int, progress: Progress | None = None):
         """Load a series and show it; what the series before brought into the scene goes.

@@ -264,6 +264,20 @@ class TestMessages:
         assert labelled(panel) == set()
         assert "No axial view shows CT chest" in panel.ui.messageLabel.text
 
+    def test_the_view_under_the_mouse_counts(self, slicer_app, panel, volume):
+        import slicer
+
+        yellow = slicer.app.layoutManager().sliceWidget("Yellow")
+        yellow.mrmlSliceNode().SetOrientation("Axial")
+        yellow.sliceLogic().SetSliceOffset(chest().landmarks["L1"])
+        slicer_app.press("8")
+        assert cells(panel, "T12")[2] == str(index_at(chest().landmarks["T12"])), "Red, while the mouse is in neither"
+        crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        crosshair = crosshair or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLCrosshairNode")
+        crosshair.SetCursorPositionXYZ([1.0, 1.0, 0.0], yellow.mrmlSliceNode())
+        slicer_app.press("9")
+        assert cells(panel, "L1")[2] == str(index_at(chest().landmarks["L1"]))
+
     def test_nothing_to_delete(self, slicer_app, panel, volume):
         slicer_app.press(key("Key_Delete"))
         assert "This slice has no label" in panel.ui.messageLabel.text

@@ -313,6 +313,19 @@ class TestAnnotations:
         later = panel.annotating.Annotations(tmp_path / "spare")
         assert later.labelling(node).row("C1").position == 4
 
+    def test_labels_of_two_who_label_the_same_series_are_all_kept(self, panel, annotations, folder, tmp_path):
+        other = panel.annotating.Annotations(tmp_path / "spare")
+        mine, theirs = volume_node(folder), volume_node(folder)
+        annotations.labelSlice(mine, "2", zMm=C1 * STEP)
+        other.labelling(theirs)
+        annotations.labelSlice(mine, "3", zMm=C7 * STEP)
+        found = other.labelSlice(theirs, "4", zMm=T1 * STEP)
+        assert set(json.loads((folder / "labels.json").read_text())) == {"C1", "C7", "T1"}
+        assert found.row("C7").position == C7
+        assert "changed elsewhere" in found.notice
+        annotations.removeLabel(mine, "C1")
+        assert set(json.loads((folder / "labels.json").read_text())) == {"C7", "T1"}
+
     def test_a_volume_file_names_slices_by_their_index(self, panel, annotations, tmp_path):
         node = volume_node(name="scan")
         node.SetAttribute("CTSliceLocalizer.volumeFile", str(tmp_path / "chest.nii.gz"))
