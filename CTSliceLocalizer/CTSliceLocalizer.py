@@ -71,6 +71,8 @@ class CTSliceLocalizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndCloseEvent, self._onSceneChanged)
         self.addObserver(scene, scene.EndImportEvent, self._onSceneChanged)
         self.initializeParameterNode()
+        if getattr(self.parent, "isEntered", False):  # Reload makes a new panel and does not enter it
+            self.enter()
 
     def initializeParameterNode(self):
         """Take the parameter node of the scene, or make one."""
@@ -322,6 +324,12 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
         self.setOffset(*self._pair.volumes, offsetMm)
         return offsetMm
 
+    def shownHeight(self):
+        """Height in mm of the slice that the baseline's view shows."""
+        from CTSliceLocalizerPanel import following_up
+
+        return following_up.shownHeight(self._pair)
+
     def slicesWithin(self, baseline, followUp, zMm=None, tolerance=0.005):
         """Slices of the follow-up at about the place of a height of the baseline, nearest first, also as a table.
 
@@ -337,7 +345,7 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
         from CTSliceLocalizerPanel import following_up
 
         if zMm is None:
-            zMm = following_up.shownHeight(self._pair)
+            zMm = self.shownHeight()
         return following_up.slicesWithin(baseline, followUp, zMm, tolerance)
 
     def carryOver(self, markups, baseline, followUp, refine=True, progress=None):
@@ -525,6 +533,45 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
 
     # Train
 
+    def startTraining(self, step, folder, source="", labels="", epochs=0, python=""):
+        """Start a step of one's own model as a child process.
+
+        Args:
+            step: "organize", "prepare", "train" or "evaluate".
+            folder: the training folder, where all results go.
+            source: folder or zip with DICOM files, for "organize".
+            labels: folder for labels, for "prepare"; empty for beside the slices.
+            epochs: at most so many, for "train"; 0 for the command's own number.
+            python: interpreter that has TensorFlow, for "train"; empty for Slicer's own.
+
+        Returns:
+            CTSliceLocalizerPanel.child_commands.ChildCommands: poll() it now and then, or wait(); cancel() ends it.
+
+        Raises:
+            CTVolumeLib.errors.CTError: something that the step needs is not there yet.
+        """
+        from CTSliceLocalizerPanel import training_steps
+
+        return training_steps.start(step, folder, source=source, labels=labels, epochs=epochs, python=python)
+
+    def checkPython(self, python=""):
+        """Start looking what a Python lacks for training; the ChildCommands tell ``missing`` in the end."""
+        from CTSliceLocalizerPanel import training_steps
+
+        return training_steps.check(python)
+
+    def installPackages(self, missing, python=""):
+        """Start installing what ``checkPython`` found missing; returns ChildCommands. Needs the network."""
+        from CTSliceLocalizerPanel import training_steps
+
+        return training_steps.install(missing, python)
+
+    def trainedModel(self, folder):
+        """Path of the model in a training folder, for ``locate``; None before it is trained."""
+        from CTSliceLocalizerPanel import training_steps
+
+        return training_steps.trainedModel(folder)
+
 
 class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
     """Inside Slicer, offline: on the phantom and the sample scan, with the shipped model."""
@@ -569,6 +616,7 @@ class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
         """The follow-up is matched by the map that it was made by, linked views follow, and Clear leaves nothing."""
         baseline, followUp = _sampleNode("CTChestSample"), _sampleNode("CTChestSampleFollowUp")
         logic = CTSliceLocalizerLogic()
+        slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)  # made when first asked for
         before = slicer.mrmlScene.GetNumberOfNodes()
         found = logic.match(baseline, followUp)
         known = {-203.5: 202.2, -101.5: 310.2, -2.5: 416.4}  # CTChestSampleFollowUp.json

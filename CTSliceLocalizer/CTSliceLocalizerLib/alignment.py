@@ -30,8 +30,8 @@ ITERATIONS = 60
 MIN_OVERLAP_MM = 60.0
 """Bodies that share less than this are not registered: a disc turns any way."""
 MIN_CORRELATION = 0.75
-"""Of the two bodies after the registration. Scans of different people reached 0.72 at most (25 pairs of eight scans), the
-one real pair of examinations of one person 0.76, made follow-ups 0.9: the bound is a narrow one."""
+"""Of the two bodies after the registration. Scans of different people reached 0.72 at most (25 pairs of eight scans),
+the one real pair of examinations of one person 0.76, made follow-ups 0.9: the bound is a narrow one."""
 MAX_TURN_DEG = 20.0
 MAX_SHIFT_MM = 80.0
 """Of the registration against the centres of the bodies."""

@@ -141,8 +141,14 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         """List the similar slices of the follow-up."""
 
         def listSlices(_progress):
-            self._slices = self.logic.slicesWithin(*self._pair, tolerance=self.parameterNode.sliceTolerance)
-            self._note = "" if self._slices else _("No slice of the follow-up is that near: raise the tolerance.")
+            tolerance = self.parameterNode.sliceTolerance
+            self._slices = self.logic.slicesWithin(*self._pair, tolerance=tolerance)
+            if self._slices:
+                self._note = _("Listed: {n} slices like baseline z {z:.1f} mm.").format(
+                    n=len(self._slices), z=self.logic.shownHeight()
+                )
+            else:
+                self._note = _("No slice of the follow-up is that near: raise the tolerance.")
 
         self._run(listSlices)
 
@@ -158,14 +164,12 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         def carry(progress):
             markups = self.parameterNode.carriedMarkups
             done = self.logic.carryOver(markups, *self._pair, self.parameterNode.refineMatch, progress)
-            left = _(" {n} are not covered by the follow-up and were left out.").format(n=done.left_out)
-            self._note = "{}{} {}".format(
-                _("{n} points are proposed in {name}. Check each of them.").format(
-                    n=done.count, name=done.node.GetName()
-                ),
-                left if done.left_out else "",
-                following_up.methodInWords(done.method),
+            words = _("{n} of {all} points are proposed in {name}: check each of them.").format(
+                n=done.count, all=done.count + done.left_out, name=done.node.GetName()
             )
+            if done.left_out:
+                words += " " + _("The follow-up does not cover the others.")
+            self._note = f"{words} {following_up.methodInWords(done.method)}"
 
         self._run(carry)
 
@@ -345,6 +349,7 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         ui.carryButton.enabled = found is not None and self.parameterNode.carriedMarkups is not None
         ui.followUpClearButton.enabled = chosen and match_nodes.dataNode(baseline, followUp) is not None
         ui.linkButton.checked = self.logic.isLinked()
+        ui.linkButton.text = _("Unlink &scrolling") if self.logic.isLinked() else _("Link &scrolling")
         ui.sameButton.enabled = self.logic.isSideBySide() and not self.logic.isLinked()
         ui.matchWidget.visible = found is not None
         wasBlocked = ui.offsetSpinBox.blockSignals(True)

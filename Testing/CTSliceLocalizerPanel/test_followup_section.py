@@ -223,8 +223,8 @@ def test_points_are_carried_over_as_proposals(slicer_app, panel):
     slicer_app.choose(panel.ui.markupsSelector, markups)
     slicer_app.click(panel.ui.carryButton)
     note = panel.ui.followUpNoteLabel.text
-    assert "3 points are proposed" in note
-    assert "1 are not covered" in note
+    assert "3 of 4 points are proposed" in note
+    assert "does not cover the others" in note
     assert "rigid registration" in note
     node = slicer.util.getNode(f"Findings: proposals in {FOLLOW_UP}")
     assert node.GetNumberOfControlPoints() == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bench_convert
 import bench_inference
+import bench_linked_scrolling
 import bench_locate
 import bench_reading
 
