@@ -31,12 +31,11 @@ from CTVolumeLib.names import unique_names
 from CTVolumeLib.resample import weights
 from scipy import sparse
 
-from . import annotations, groundtruth, landmarks, slicegrid, store
+from . import groundtruth, landmarks, normalizing, slicegrid, store
 from .groundtruth import Annotation
 
 SIZE = 256
 WINDOW_HU = (-1000.0, 400.0)
-LABELS = "labels.json"
 
 READING_MM = 2.5
 """How well a landmark is read off; two readers differ by 1.5 to 2.8 mm."""
@@ -54,13 +53,15 @@ class Truth:
         folder: with its DICOM files.
         patient: first folder of its path in the tree.
         locations: location by file name, from the ground truth file.
-        labels: file name by landmark, from ``labels.json``.
+        labels: path of its labels.
+        problem: why nothing can be known; then ``folder`` is the file with labels of nobody knows what.
     """
 
     folder: Path
     patient: str
     locations: Mapping[str, float] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Path | None = None
+    problem: str = ""
 
 
 def convert(
@@ -122,22 +123,24 @@ def find(tree: Path, locations: Path | None = None, labels: Path | None = None) 
     Args:
         tree: folder of the series.
         locations: ``combined_normalized_locations.json``.
-        labels: folder with labels, ``<path in the tree>/labels.json`` or ``<name of the series' folder>.json``; by
-            default they lie beside the slices.
+        labels: folder with labels, see ``normalizing.labelled_series``; by default they lie beside the slices.
 
     Raises:
         CTError: a file can't be read, names places outside the tree, or nothing is labelled.
     """
-    by_folder = _by_folder(locations) if locations else {}
-    paths = sorted(by_folder) if locations else _labelled(tree, labels)
-    truths = []
-    for path in paths:
-        if path.is_absolute() or ".." in path.parts:
+    tree = Path(tree).absolute()
+    pairs = normalizing.labels_in(tree, labels)
+    if locations:
+        by_folder = dict(sorted(_by_folder(locations).items()))
+        if any(path.is_absolute() or ".." in path.parts for path in by_folder):
             text = f"{locations.name} names files outside of {tree.name}."
             raise CTError("bad_locations", text, "Make it again with ct-localize normalize.")
-        file = _labels_file(tree, labels, path)
-        named = annotations.read_labels(file).landmarks if file else {}
-        truths.append(Truth(tree / path, path.parts[0] if path.parts else "", by_folder.get(path, {}), named))
+        marked = {folder: file for file, folder in pairs}
+        truths = [_truth(tree, tree / path, its, marked.get(tree / path)) for path, its in by_folder.items()]
+    else:
+        folders = [folder for _, folder in pairs]
+        clear = [folders.count(folder) == 1 for folder in folders]
+        truths = [_truth(tree, folder if only else None, {}, file) for (file, folder), only in zip(pairs, clear)]
     if not truths:
         text = f"No series in {tree.name} has labels or locations."
         raise CTError("no_labels", text, "Label some series first, or give the ground truth file with --locations.")
@@ -155,9 +158,10 @@ def convert_series(item: batch.Item, folder: Path) -> dict[str, Any]:
         CTError: the series can't be read, or its truth contradicts itself.
     """
     truth: Truth = item.payload
-    series = _series(truth)
-    heights = {Path(header.source.name).name: z for header, z in zip(series.slices, series.heights())}
-    marks = _annotations(truth, heights, _spacing(series), series.name)
+    if truth.problem:
+        raise CTError("labels", truth.problem, "Correct the labels.")
+    series, marks = _labelled(truth, _named(truth, dicom.series_in(truth.folder)))
+    heights = {header.source.name: float(z) for header, z in zip(series.slices, series.heights())}
     located, missing = _locations(truth, heights, series.name)
     facts = {
         "uid": series.uid or item.name,
@@ -167,7 +171,7 @@ def convert_series(item: batch.Item, folder: Path) -> dict[str, Any]:
         "missing": missing,
     }
     if item.settings["format"] == store.ARTICLE:
-        known = located or _located_by(marks, heights, series.name)
+        known = located or _located_by(marks, heights)
         facts["slices"] = _write_article(series, known, folder, item.settings["size"], item.settings["window"])
         return facts
     grid = slicegrid.make(dicom.read_series(series).as_axial(), keep_unmasked=True)
@@ -197,8 +201,13 @@ def picture(hu: np.ndarray, size: int = SIZE, window: tuple[float, float] = WIND
         square = np.full((side, side), low, np.float32)
         square[(side - rows) // 2 :, (side - columns) // 2 :][:rows, :columns] = gray
         gray = square
-    down, across = _shrinking(side, size)
-    gray = (across @ (down @ gray).ravel()).reshape(size, size)
+    factor, rest = divmod(side, size)
+    if rest:
+        down, across = _shrinking(side, size)
+        gray = (across @ (down @ gray).ravel()).reshape(size, size)
+    else:  # 512 to 256 and the like: means of whole pixels, in half the time
+        gray = sum(gray[k::factor] for k in range(factor))
+        gray = sum(gray[:, k::factor] for k in range(factor)) / np.float32(factor**2)
     return np.rint((gray - np.float32(low)) * np.float32(255 / (high - low))).astype(np.uint8)
 
 
@@ -221,21 +230,12 @@ def _by_folder(path: Path) -> dict[PurePosixPath, dict[str, float]]:
     return found
 
 
-def _labelled(tree: Path, labels: Path | None) -> list[PurePosixPath]:
-    """Folders of the tree that have labels."""
-    if labels is None:
-        return sorted(PurePosixPath(file.parent.relative_to(tree).as_posix()) for file in tree.rglob(LABELS))
-    folders = (folder for folder in [tree, *tree.rglob("*")] if folder.is_dir())
-    paths = (PurePosixPath(folder.relative_to(tree).as_posix()) for folder in folders)
-    return sorted(path for path in paths if _labels_file(tree, labels, path))
-
-
-def _labels_file(tree: Path, labels: Path | None, path: PurePosixPath) -> Path | None:
-    if labels is None:
-        candidates = [tree / path / LABELS]
-    else:
-        candidates = [labels / path / LABELS, labels / f"{(tree / path).name}.json"]
-    return next((file for file in candidates if file.is_file()), None)
+def _truth(tree: Path, folder: Path | None, located: Mapping[str, float], labels: Path | None) -> Truth:
+    if folder is None:
+        text = f"{labels.parent.name}/{labels.name} is not the only labels of exactly one series in {tree.name}."
+        return Truth(labels, "", problem=text)
+    parts = folder.relative_to(tree).parts
+    return Truth(folder, parts[0] if parts else "", located, labels)
 
 
 def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
@@ -245,7 +245,7 @@ def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
     """
     names = [unique_names([truth.folder])[0] for truth in truths]
     count = Counter(name.casefold() for name in names)
-    paths = [truth.folder.relative_to(tree).as_posix() for truth in truths]
+    paths = [truth.folder.as_posix().removeprefix(Path(tree).absolute().as_posix()) for truth in truths]
     return [
         name if count[name.casefold()] == 1 else f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
         for name, path in zip(names, paths)
@@ -254,54 +254,58 @@ def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
 
 def _hash(truth: Truth) -> str:
     """The truth, as a part of the fingerprint: other labels make another result."""
-    known = json.dumps([truth.patient, dict(truth.locations), dict(truth.labels)])
+    labels = truth.labels.read_bytes() if truth.labels else b""
+    known = json.dumps([truth.patient, dict(truth.locations), hashlib.sha256(labels).hexdigest()])
     return hashlib.sha256(known.encode()).hexdigest()
 
 
 # One series
 
 
-def _series(truth: Truth) -> dicom.Series:
-    """The series in the folder that is meant: the one that most of the named files belong to."""
-    named = {*truth.locations, *truth.labels.values()}
-    found = dicom.series_in(truth.folder)
-    if not found:
+def _labelled(truth: Truth, series: Sequence[dicom.Series]) -> tuple[dicom.Series, dict[str, Annotation]]:
+    """The series that is meant and its landmarks; those with labels are checked as ``normalize`` does it.
+
+    Raises:
+        CTError: the labels name other files or contradict anatomy.
+    """
+    if truth.labels is None:
+        return _usable(series[0]), {}
+    checked = normalizing.check(truth.labels, truth.folder, series)
+    if checked.problems:
+        more = f" ({len(checked.problems) - 1} more problems)" if len(checked.problems) > 1 else ""
+        raise CTError("labels", f"{checked.problems[0]}{more}", "Correct the labels; ct-localize normalize lists all.")
+    meant = next(one for one in series if one.uid == checked.uid and set(checked.slices) <= _file_names(one))
+    uncertainty = float(np.hypot(READING_MM, _spacing(meant) / 2))
+    return meant, {name: Annotation(z, uncertainty) for name, z in checked.z_mm.items()}
+
+
+def _named(truth: Truth, series: Sequence[dicom.Series]) -> list[dicom.Series]:
+    """What was found in a folder; first the series to which most of the located files belong."""
+    if not series:
         text = f"{truth.folder.name} holds no DICOM images."
         raise CTError("no_images", text, "Copy or export the files again.")
-    best = max(found, key=lambda one: (sum(Path(file).name in named for file in one.files), one.unusable is None))
-    if best.unusable is not None:
-        dicom.read_series(best)  # raises with the reason
-    if not best.axial:
-        text = f"The slices of {best.name} are not axial."
+    return sorted(series, key=lambda one: (-len(_file_names(one) & set(truth.locations)), one.unusable is not None))
+
+
+def _usable(series: dicom.Series) -> dicom.Series:
+    if series.unusable is not None:
+        dicom.read_series(series)  # raises with the reason
+    if not series.axial:
+        text = f"The slices of {series.name} are not axial."
         raise CTError("not_axial", text, "Only axial series can be used for training.")
-    if len(best.files) < len(best.slices):
-        text = f"The slices of {best.name} lie in one file, so labels can't name them."
+    if len(series.files) < len(series.slices):
+        text = f"The slices of {series.name} lie in one file, so nothing can be said of each."
         raise CTError("multi_frame", text, "Export the series as one file for each slice.")
-    return best
+    return series
+
+
+def _file_names(series: dicom.Series) -> set[str]:
+    return {Path(file).name for file in series.files}
 
 
 def _spacing(series: dicom.Series) -> float:
     heights = series.heights()
     return float(np.median(np.abs(np.diff(heights)))) if len(heights) > 1 else series.slices[0].thickness or 5.0
-
-
-def _annotations(truth: Truth, heights: Mapping[str, float], spacing: float, name: str) -> dict[str, Annotation]:
-    """Labels with their heights.
-
-    Raises:
-        CTError: a label names a file that is not in the series, or the labels contradict anatomy.
-    """
-    lost = [file for file in truth.labels.values() if file not in heights]
-    if lost:
-        text = f"The labels of {name} name {_files(lost)} that the series does not have."
-        raise CTError("missing_files", text, "Correct its labels, or copy the files again.")
-    z_mm = {landmark: float(heights[file]) for landmark, file in truth.labels.items()}
-    problems = annotations.order_problems(z_mm)
-    if problems:
-        text = f"The labels of {name} contradict anatomy: {problems[0]}"
-        raise CTError("contradiction", text, "Correct its labels.")
-    uncertainty = float(np.hypot(READING_MM, spacing / 2))
-    return {landmark: Annotation(z, uncertainty) for landmark, z in z_mm.items()}
 
 
 def _locations(truth: Truth, heights: Mapping[str, float], name: str) -> tuple[dict[str, float], int]:
@@ -322,14 +326,10 @@ def _locations(truth: Truth, heights: Mapping[str, float], name: str) -> tuple[d
     return there, len(truth.locations) - len(there)
 
 
-def _located_by(marks: Mapping[str, Annotation], heights: Mapping[str, float], name: str) -> dict[str, float]:
+def _located_by(marks: Mapping[str, Annotation], heights: Mapping[str, float]) -> dict[str, float]:
     """Location of every slice by at least two landmarks."""
-    if len(marks) < 2:
-        text = f"{name} has {len(marks)} landmark; a location takes two."
-        raise CTError("too_few_labels", text, "Label more landmarks.")
-    names = list(heights)
-    values = groundtruth.locations(np.array([heights[file] for file in names]), marks)
-    return {file: float(value) for file, value in zip(names, values)}
+    values = groundtruth.locations(np.array(list(heights.values())), marks)
+    return {file: float(value) for file, value in zip(heights, values)}
 
 
 def _targets(
@@ -348,8 +348,7 @@ def _targets(
     else:
         body, sigma = landmarks.location_to_body(location), LOCATION_SIGMA_MM + SIGMA_PER_MM * beyond
     if location is None:
-        several = len(marks) > 1
-        location = groundtruth.locations(z_mm, marks) if several else landmarks.body_to_location(body)
+        location = groundtruth.locations(z_mm, marks)
     return body, sigma, location
 
 
@@ -404,7 +403,3 @@ def _index(kind: str, settings: Mapping[str, Any], outcomes: Sequence[batch.Outc
         if outcome.state == batch.FAILED
     ]
     return store.Index(kind, settings, tuple(entries), tuple(left_out))
-
-
-def _files(names: Sequence[str]) -> str:
-    return f"the file {names[0]}" if len(names) == 1 else f"{len(names)} files, such as {names[0]},"

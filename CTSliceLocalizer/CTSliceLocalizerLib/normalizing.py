@@ -17,7 +17,6 @@ from CTVolumeLib import dicom
 from CTVolumeLib.dicom import Series
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import write_atomic
-from CTVolumeLib.headers import SliceHeader
 
 from .annotations import Labels, contradictions, read_labels
 from .groundtruth import locations
@@ -140,9 +139,7 @@ def labelled_series(
         CTError: no labels are found, cancelled.
     """
     tree = Path(tree).absolute()
-    if not tree.is_dir():
-        raise CTError("not_found", f"There is no folder {tree.name}.", "Check the path.")
-    pairs = _beside(tree) if labels is None else _in_folder(tree, Path(labels).absolute())
+    pairs = labels_in(tree, labels)
     if not pairs:
         where = tree.name if labels is None else Path(labels).name
         raise CTError("no_labels", f"{where} holds no labels.", "Label some series first, in 3D Slicer or by hand.")
@@ -158,17 +155,35 @@ def labelled_series(
         progress(len(pairs), len(pairs), "Checking labels")
 
 
-def check(path: Path, folder: Path) -> LabelledSeries:
+def labels_in(tree: Path | str, labels: Path | str | None = None) -> list[tuple[Path, Path | None]]:
+    """Files of labels, and the folder of the slices that each is of; None where that is not clear.
+
+    Args:
+        tree: folders with DICOM files.
+        labels: see ``labelled_series``.
+
+    Raises:
+        CTError: a folder is not there.
+    """
+    tree = Path(tree).absolute()
+    if not tree.is_dir():
+        raise CTError("not_found", f"There is no folder {tree.name}.", "Check the path.")
+    return _beside(tree) if labels is None else _in_folder(tree, Path(labels).absolute())
+
+
+def check(path: Path, folder: Path, found_there: Sequence[Series] | None = None) -> LabelledSeries:
     """Whether the labels in a file can be true of the series in a folder.
 
     Args:
         path: of the labels.
         folder: of the slices.
+        found_there: what ``dicom.series_in`` finds in the folder, if that is known already.
     """
     shown = _shown(path)
     try:
         labels = read_labels(path)
-        stacks = [series for series in dicom.series_in(folder) if Path(series.folder).absolute() == folder]
+        found_there = dicom.series_in(folder) if found_there is None else found_there
+        stacks = [series for series in found_there if Path(series.folder).absolute() == folder]
     except CTError as error:
         return LabelledSeries(folder, "", path, problems=(Problem(shown, 0, error.message),))
 
@@ -202,19 +217,11 @@ def check(path: Path, folder: Path) -> LabelledSeries:
     return LabelledSeries(folder, series.uid, path, problems=tuple(found))
 
 
-def slice_z(header: SliceHeader) -> float:
-    """LPS z in mm of the middle of a slice, as ``CTVolume.superior`` has it (DICOM PS3.3, C.7.6.2.1.1)."""
-    between_rows, between_columns = header.spacing
-    along_row = header.orientation[2] * between_columns * (header.pixels.columns - 1) / 2
-    along_column = header.orientation[5] * between_rows * (header.pixels.rows - 1) / 2
-    return header.position[2] + along_row + along_column
-
-
 def _placed(
     series: Series, labels: Labels, checked: LabelledSeries, problem: Callable[[str, str], Problem]
 ) -> LabelledSeries:
     """With the heights of slices and landmarks, and what in them contradicts anatomy."""
-    slices = {header.source.name: slice_z(header) for header in series.slices}
+    slices = {header.source.name: float(z) for header, z in zip(series.slices, series.heights())}
     slices = dict(sorted(slices.items(), key=lambda item: item[1]))
     z_mm = {name: slices[file] for name, file in labels.landmarks.items() if file in slices}
     found = list(checked.problems)

@@ -79,7 +79,7 @@ class TestArticle:
     def test_one_label_is_not_enough(self, tmp_path, planted, capsys):
         (planted[0].folder / "labels.json").write_text(json.dumps({"C7": planted[0].files[22]}))
         assert run(tmp_path / "tree", tmp_path / "out", "--format", "article") == 1
-        assert "takes two" in capsys.readouterr().out
+        assert "needs two" in capsys.readouterr().out
 
     def test_only_located_slices_are_written(self, tmp_path, planted):
         one = planted[0]
@@ -233,9 +233,9 @@ class TestWrongInput:
     @pytest.mark.parametrize(
         ("harm", "code"),
         [
-            (lose_a_labelled_file, "missing_files"),
-            (swap_labels, "contradiction"),
-            (label_a_stranger, "missing_files"),
+            (lose_a_labelled_file, "labels"),
+            (swap_labels, "labels"),
+            (label_a_stranger, "labels"),
             (damage_everything, "no_images"),
             (empty, "no_images"),
             (only_air, "no_body"),
@@ -251,6 +251,29 @@ class TestWrongInput:
         index = store.read_index(tmp_path / "out")
         assert [entry.uid for entry in index.series] == [planted[0].uid, planted[2].uid]
         assert [(one["name"], one["code"]) for one in index.left_out] == [(planted[1].uid, code)]
+
+    def test_what_is_wrong_with_labels_is_told_with_its_line(self, tmp_path, capsys):
+        (one,) = tree(tmp_path / "tree", 1)
+        text = json.dumps({"C7": one.files[2], "T1": one.files[8], "Aortic arch": "99.dcm"}, indent=1)
+        (one.folder / "labels.json").write_text(text)
+        assert run(tmp_path / "tree", tmp_path / "out") == 3
+        assert f"{one.uid}/labels.json:4: Aortic arch names 99.dcm, which is not there." in capsys.readouterr().out
+
+    def test_labels_of_no_series(self, tmp_path, capsys):
+        planted = tree(tmp_path / "tree", 2)
+        shutil.copytree(tmp_path / "tree", tmp_path / "labels", ignore=shutil.ignore_patterns("*.dcm"))
+        shutil.copytree(tmp_path / "labels" / planted[0].path, tmp_path / "labels" / "1.2.3.99")
+        assert run(tmp_path / "tree", tmp_path / "out", "--labels", str(tmp_path / "labels")) == 1
+        assert "1.2.3.99/labels.json is not the only labels of exactly one series" in capsys.readouterr().out
+        assert len(store.series(tmp_path / "out")) == 2
+
+    def test_two_files_of_labels_for_one_series(self, tmp_path, capsys):
+        planted = tree(tmp_path / "tree", 2)
+        labels = planted[0].folder / "labels.json"
+        shutil.copy(labels, labels.with_name(f"{planted[0].uid}.labels.json"))
+        assert run(tmp_path / "tree", tmp_path / "out") == 1
+        assert capsys.readouterr().out.count("left out") == 2
+        assert [entry.uid for entry in store.read_index(tmp_path / "out").series] == [planted[1].uid]
 
     def test_locations_that_contradict_the_heights(self, tmp_path):
         planted = tree(tmp_path / "tree", 2)
@@ -312,10 +335,12 @@ class TestAgain:
         again = convert.convert(data, out, convert.find(data))
         assert {outcome.state for outcome in again} == {batch.KEPT}
         assert contents(out) == before
-        (planted[0].folder / "labels.json").write_text(json.dumps({"C7": planted[0].files[20]}))
+        (planted[0].folder / "labels.json").write_text(
+            json.dumps({"C7": planted[0].files[20], "T1": planted[0].files[16]})
+        )
         changed = convert.convert(data, out, convert.find(data))
         assert [outcome.state for outcome in changed] == [batch.DONE, batch.KEPT, batch.KEPT]
-        assert list(store.read_series(store.series(out)[0]).annotations) == ["C7"]
+        assert list(store.read_series(store.series(out)[0]).annotations) == ["C7", "T1"]
 
     def test_other_locations_make_it_again(self, tmp_path):
         planted = tree(tmp_path / "tree", 1)

@@ -10,7 +10,6 @@ import pytest
 from CTVolumeLib import files
 from CTVolumeLib.errors import CTError
 
-
 ARRAYS = {
     "number": np.array(0.25),
     "text": np.array("1.2.3"),
