@@ -263,6 +263,15 @@ def test_parameters_and_widgets_follow_each_other(slicer_app, settings):
     assert widgets["offset"].value == 7.5
 
 
+def test_a_node_selector_offers_the_declared_class(settings):
+    import slicer
+
+    selector = slicer.qMRMLNodeComboBox()
+    selector.nodeTypes = ["vtkMRMLTextNode"]
+    settings.connectParametersToGui({"volume": selector})
+    assert list(selector.nodeTypes) == ["vtkMRMLScalarVolumeNode"]
+
+
 def test_widgets_are_taken_by_their_exact_class(slicer_app, settings):
     import qt
 
@@ -294,6 +303,45 @@ def test_views_of_a_custom_layout(slicer_app):
     slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, 0, 0, 12, 1, 2)
     assert manager.sliceWidget("B").sliceLogic().GetSliceOffset() == pytest.approx(12)
     assert manager.sliceWidget("A").sliceLogic().GetSliceOffset() == pytest.approx(0)
+
+
+def test_a_view_goes_with_its_node(slicer_app):
+    import slicer
+
+    manager = slicer.app.layoutManager()
+    red = manager.sliceWidget("Red").mrmlSliceNode()
+    slicer.mrmlScene.RemoveNode(red)
+    assert manager.sliceWidget("Red") is None
+
+
+def test_the_scene_comes_by_connections_of_the_form(slicer_app, tmp_path):
+    import slicer
+
+    form = """<ui version="4.0"><class>Form</class><widget class="qMRMLWidget" name="Form"><layout class="QVBoxLayout">
+    <item><widget class="qMRMLNodeComboBox" name="first"/></item>
+    <item><widget class="qMRMLNodeComboBox" name="second"/></item></layout></widget>
+    <connections><connection><sender>Form</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal>
+    <receiver>first</receiver><slot>setMRMLScene(vtkMRMLScene*)</slot></connection></connections></ui>"""
+    path = tmp_path / "Form.ui"
+    path.write_text(form, encoding="utf-8")
+    widget = slicer.util.loadUI(str(path))
+    ui = slicer.util.childWidgetVariables(widget)
+    widget.setMRMLScene(slicer.mrmlScene)
+    assert ui.first.mrmlScene() is slicer.mrmlScene
+    assert ui.second.mrmlScene() is None
+    path.write_text(
+        form.replace('name="first"/>', 'name="first"><property name="nodeType"/></widget>'), encoding="utf-8"
+    )
+    with pytest.raises(LookupError, match="nodeType"):
+        slicer.util.loadUI(str(path))
+
+
+def test_reload_makes_a_new_panel_without_entering_it(slicer_app, monkeypatch):
+    module = slicer_app.load("CTSliceLocalizer")
+    again = slicer_app.reload("CTSliceLocalizer")
+    assert again.widget is not module.widget
+    assert again.parent.isEntered
+    assert all(section._entered for section in again.widget.sections if hasattr(section, "_entered"))
 
 
 def test_settings_are_isolated(slicer_app):

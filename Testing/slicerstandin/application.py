@@ -74,7 +74,7 @@ class qSlicerApplication(QtWidgets.QApplication):
         return SimpleNamespace(filePath="")
 
     def startupEnvironment(self):
-        return dict(os.environ)
+        return QtCore.QProcessEnvironment.systemEnvironment()
 
     def pauseRender(self):
         """Nothing is rendered before it is asked for."""

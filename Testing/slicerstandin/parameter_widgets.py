@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import pathlib
+import typing
 
 import ctk
 import qt
@@ -60,7 +61,12 @@ class TextLink(Link):
 
 
 class NodeLink(Link):
-    """A combo box of nodes."""
+    """A combo box of nodes; it offers those of the declared class, whatever the .ui file says."""
+
+    def __init__(self, widget, kind):
+        super().__init__(widget, "", "currentNodeChanged(vtkMRMLNode*)")
+        kinds = [entry for entry in typing.get_args(kind) if entry is not type(None)] or [kind]
+        widget.nodeTypes = [entry.__name__ for entry in kinds]
 
     def read(self):
         return self.widget.currentNode()
@@ -109,7 +115,7 @@ def connector(widget, parameter) -> Link:
         if cls is ctk.ctkDirectoryButton:
             return Link(widget, "directory", "directoryChanged(QString)", kind)
     if cls is slicer.qMRMLNodeComboBox:
-        return NodeLink(widget, "", "currentNodeChanged(vtkMRMLNode*)")
+        return NodeLink(widget, kind)
     raise RuntimeError(f"Unable to create GUI connector from datatype '{kind}' to widget type '{cls}'")
 
 

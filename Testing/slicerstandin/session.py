@@ -166,10 +166,8 @@ class Session:
         self.settle()
 
     def reload(self, name: str) -> SimpleNamespace:
-        """The Reload button."""
-        slicer.util.reloadScriptedModule(name)
-        if self._selected == name:
-            self._modules[name].widgetRepresentation().enter()
+        """The Reload button: cleanup of the old panel, setup of the new one, and no enter, as in Slicer."""
+        self.module(name).widget.onReload()
         self.settle()
         return self.module(name)
 
