@@ -208,10 +208,12 @@ class LocateSection(PanelSection, VTKObservationMixin):
             self.addObserver(sliceNode, vtk.vtkCommand.ModifiedEvent, self._onSliceModified)
 
     def _onSliceModified(self, sliceNode, _event) -> None:
-        parameters = self.parameterNode
-        if self._running or parameters is None or parameters.inputVolume is None:
+        if self._running or self.parameterNode is None:
             return
-        self._showCurrent(parameters.inputVolume, sliceNode)
+        if self.parameterNode.inputVolume is None:
+            self._takeShownVolume()
+        else:
+            self._showCurrent(self.parameterNode.inputVolume, sliceNode)
 
     # What the widgets show
 
@@ -254,7 +256,7 @@ class LocateSection(PanelSection, VTKObservationMixin):
     def _onProgress(self, done: int, total: int, text: str) -> bool:
         self.ui.progressBar.maximum = total
         self.ui.progressBar.value = done
-        self.ui.progressBar.setFormat(f"{text} %p%")
+        self.ui.progressBar.format = f"{text} %p%"
         slicer.app.processEvents()
         return not self._cancelled
 
