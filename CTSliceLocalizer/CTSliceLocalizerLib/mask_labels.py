@@ -80,9 +80,13 @@ def scans_in(source: Path, masks: Path | None = None, progress: Progress | None 
         if error.code == "cancelled":
             raise
         series = []
+    named = {} if masks is None else _by_name(masks)
     for one in series:
         folder = Path(one.folder)
-        place = _masks_of(folder, (one.uid, folder.name), masks, alone=len(series) == 1)
+        if masks is None:
+            place = _by_name(folder).get(MASKS)
+        else:
+            place = named.get(one.uid) or named.get(folder.name) or (masks if len(series) == 1 else None)
         if place is None:
             without.append(folder.name)
         else:
@@ -169,15 +173,15 @@ def nearest_files(series: dicom.Series, found: Mapping[str, Found]) -> dict[str,
     return files
 
 
-def _masks_of(folder: Path, names: Sequence[str], masks: Path | None, *, alone: bool) -> Path | None:
-    places = [(folder, MASKS)] if masks is None else [(masks, name) for name in names if name]
-    for parent, name in places:
-        if (parent / name).is_dir():
-            return parent / name
-        for ending in (".seg.nrrd", *volumefile.ENDINGS):
-            if (parent / f"{name}{ending}").is_file():
-                return parent / f"{name}{ending}"
-    return masks if masks is not None and alone else None
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Folders and volume files anywhere in a folder, by their names without ending."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_dir():
+            found.setdefault(path.name, path)
+        elif volumefile.is_volume_name(path.name):
+            found.setdefault(maskfiles.stem(path), path)
+    return found
 
 
 def _write(scan: Scan, result: Result, replace: bool) -> Labelled:

@@ -120,11 +120,20 @@ def merged(parts: list[CTVolume]) -> CTVolume:
     return first if len(parts) == 1 else first.with_array(np.any([part.array for part in parts], axis=0))
 
 
+def stem(path: Path) -> str:
+    """The name of a file without its ending, which may have two parts."""
+    name = path.name
+    for ending in (".seg.nrrd", *volumefile.ENDINGS):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
 def _from_folder(folder: Path, by_key: Mapping[frozenset[str], str]) -> dict[str, Structure] | None:
     files: dict[str, list[Path]] = {}
     for file in sorted(folder.iterdir()):
-        if volumefile.is_volume_name(file.name) and key(_stem(file)) in by_key:
-            files.setdefault(by_key[key(_stem(file))], []).append(file)
+        if volumefile.is_volume_name(file.name) and key(stem(file)) in by_key:
+            files.setdefault(by_key[key(stem(file))], []).append(file)
     if not files:
         return None
     read_in = {name: structure(merged([_mask(file) for file in several])) for name, several in files.items()}
@@ -160,7 +169,7 @@ def _layers(path: Path, image: sitk.Image, names: Path | None) -> dict[str, list
         inside = _segments(image) or _nifti_names(path)
         if inside:
             return inside
-        tables = (path.parent / pattern.format(stem=_stem(path)) for pattern in _TABLES)
+        tables = (path.parent / pattern.format(stem=stem(path)) for pattern in _TABLES)
         names = next((table for table in tables if table.is_file()), None)
     if names is None:
         raise CTError("no_names", f"{path.name} does not say what its labels stand for.", _HINT)
@@ -253,12 +262,3 @@ def _cut(axial: CTVolume, mask: np.ndarray, box: tuple[slice, ...]) -> Structure
         cut_above=box[0].stop == len(mask),
         first=(margin[1].start, margin[2].start),
     )
-
-
-def _stem(path: Path) -> str:
-    """The name of a file without its ending, which may have two parts."""
-    name = path.name
-    for ending in (".seg.nrrd", *volumefile.ENDINGS):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name
