@@ -28,7 +28,10 @@ MODULES = {"SampleData", "DICOMLib", "ScreenCapture"}
 """Scripted modules of Slicer."""
 
 
-TRAINING = ("training", "networks", "augmentation", "dataset", "export", "network", "train")
+TRAINING = (
+    "training*", "networks", "augmentation", "dataset", "export*", "checkpoints", "fitting", "article_*",
+    "network", "train",
+)  # fmt: skip
 COMMANDS = ("cli*", "report*", "scanfiles", "evaluation*")
 
 

@@ -1,6 +1,7 @@
-"""What scanners and patients do to a scan, done to the training sequences: size, posture, field of view, noise.
+"""Augmentation: what scanners and patients do to a scan, done to the training data.
 
-Everything is drawn from one random generator, so a seed gives the same sequence again.
+``slices`` is the project's own, for sequences in HU: size, posture, field of view, contrast, noise. ``article`` is that
+of the article, for single 8-bit pictures. All of it is drawn from seeds, so the same seed gives the same data again.
 """
 
 from __future__ import annotations
@@ -8,9 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 from scipy import ndimage, sparse
 
-from .slicegrid import AIR_HU, SIZE
+from .slicegrid import AIR_HU, CELL_MM, SIZE
+
+ARTICLE_DEGREES = (15.0, 0.15)
+"""Rotation and shear."""
+ARTICLE_PART = 0.15
+"""Shift, as a part of the side, and zoom."""
+ARTICLE_GRAY = 1.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,31 @@ class Strength:
     p_thick: float = 0.25
     p_contrast: float = 0.3
     p_unmasked: float = 0.25
+
+
+STRENGTHS: dict[str, Strength | None] = {
+    "own": Strength(),
+    # What the article did to single pictures, done to a whole stretch: no scanner, noise or contrast in it.
+    "article": Strength(
+        body_scale=(1.0, 1.0),
+        plane_stretch=0.15,
+        rotation_deg=15.0,
+        shift_mm=0.15 * SIZE * CELL_MM,
+        shear=0.0026,
+        hu_shift=0.0,
+        hu_gain=0.0,
+        noise_hu=0.0,
+        p_left_right=0.5,
+        p_front_back=0.0,
+        p_field_of_view=0.0,
+        p_blur=0.0,
+        p_thick=0.0,
+        p_contrast=0.0,
+        p_unmasked=0.0,
+    ),
+    "none": None,
+}
+"""Augmentation of sequences by name."""
 
 
 def draw_scale(rng: np.random.Generator, strength: Strength) -> float:
@@ -67,6 +100,71 @@ def slices(hu: np.ndarray, scale: float, rng: np.random.Generator, strength: Str
     if rng.random() < strength.p_field_of_view:
         x[:, ~_field_of_view(rng)] = AIR_HU
     return np.clip(x, AIR_HU, 3071), flips.astype(np.float32)
+
+
+def article(pictures: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Change single pictures as the article did with Keras' ``ImageDataGenerator``, in TensorFlow.
+
+    The article's text does not give the ranges; they are those of its authors' code for the image classifier that it
+    builds on: rotation 15 degrees, shift 15 % of the side, shear 0.15 degrees, zoom 15 % for each axis by itself, one
+    gray value up or down, half of the pictures mirrored, edges repeated.
+
+    Args:
+        pictures: (n, size, size, 1) gray 0..255, any real type.
+        seed: (2,) integers; the same seed changes the pictures in the same way.
+
+    Returns:
+        (n, size, size, 1) float32 in the range of each picture.
+    """
+    x = tf.cast(pictures, tf.float32)
+    count, size = tf.shape(x)[0], tf.cast(tf.shape(x)[1], tf.float32)
+    # The columns are rotation, shear, shift right, shift down, zoom right, zoom down, gray, mirrored.
+    u = tf.random.stateless_uniform((count, 8), tf.cast(seed, tf.int32), minval=-1.0, maxval=1.0)
+    angle, shear = (u[:, column] * degrees * np.pi / 180 for column, degrees in enumerate(ARTICLE_DEGREES))
+    matrix = article_matrices(angle, shear, u[:, 2:4] * ARTICLE_PART * size, 1 + u[:, 4:6] * ARTICLE_PART, size)
+    x = tf.raw_ops.ImageProjectiveTransformV3(
+        images=x,
+        transforms=matrix,
+        output_shape=tf.shape(x)[1:3],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+    lowest, highest = (f(x, axis=(1, 2, 3), keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
+    x = tf.clip_by_value(x + (u[:, 6] * ARTICLE_GRAY)[:, None, None, None], lowest, highest)
+    return tf.where((u[:, 7] > 0)[:, None, None, None], x[:, :, ::-1], x)
+
+
+def article_matrices(
+    angle: tf.Tensor, shear: tf.Tensor, shift: tf.Tensor, zoom: tf.Tensor, size: tf.Tensor
+) -> tf.Tensor:
+    """Where each pixel of the result is from: rotated, then shifted, sheared and zoomed about the middle.
+
+    Args:
+        angle: (n,) radians.
+        shear: (n,) radians.
+        shift: (n, 2) pixels to the right and down.
+        zoom: (n, 2) to the right and down.
+        size: pixels of a side.
+
+    Returns:
+        (n, 8) coefficients as ``ImageProjectiveTransformV3`` takes them.
+    """
+    one, zero = tf.ones_like(angle), tf.zeros_like(angle)
+
+    def matrices(first: list, second: list) -> tf.Tensor:
+        return tf.stack([tf.stack(row, axis=-1) for row in (first, second, [zero, zero, one])], axis=-2)
+
+    whole = (
+        matrices([tf.cos(angle), -tf.sin(angle), zero], [tf.sin(angle), tf.cos(angle), zero])
+        @ matrices([one, zero, shift[:, 0]], [zero, one, shift[:, 1]])
+        @ matrices([one, -tf.sin(shear), zero], [zero, tf.cos(shear), zero])
+        @ matrices([zoom[:, 0], zero, zero], [zero, zoom[:, 1], zero])
+    )
+    middle = (size - 1) / 2
+    offset = whole[:, :2, 2] + middle - middle * (whole[:, :2, 0] + whole[:, :2, 1])
+    rows = tf.concat([whole[:, :2, :2], offset[:, :, None]], axis=2)
+    return tf.concat([tf.reshape(rows, (-1, 6)), tf.stack([zero, zero], axis=1)], axis=1)
 
 
 def _warp(x: np.ndarray, scale: float, flips: np.ndarray, rng: np.random.Generator, strength: Strength) -> np.ndarray:

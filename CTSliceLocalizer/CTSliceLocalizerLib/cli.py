@@ -26,6 +26,7 @@ from .cli_common import (
     WRONG_CALL,
     Bar,
     engine_option,
+    model_option,
     out_option,
     say,
     scan_path,
@@ -98,9 +99,12 @@ def _cli() -> None:
 @click.option("--jobs", type=int, default=1, show_default=True, help="Processes on this machine; 0 takes all cores.")
 @click.option("--scheduler", metavar="ADDRESS", help="Work on a Dask cluster instead, such as tcp://host:8786.")
 @engine_option
+@model_option
 @click.option("--report/--no-report", default=True, show_default=True, help="Write report.html with pictures.")
 @talkative
-def locate(scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None, engine: str, report: bool) -> int:
+def locate(
+    scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None, engine: str, model: Path | None, report: bool
+) -> int:
     """Say for every slice of each SCAN where in the body it lies.
 
     A SCAN is a folder with DICOM files (also a tree of many series: every CT series in it is located), a zip of DICOM
@@ -117,9 +121,12 @@ def locate(scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None,
     from CTVolumeLib import batch
 
     from . import scanfiles
-    from .predictor import load_model
+    from .predictor import load_model, model_file
 
-    settings = {"model": load_model(engine=engine).sha256, "engine": engine, "report": report}
+    path = model_file(model) if model else None
+    settings = {"model": load_model(path, engine=engine).sha256, "engine": engine, "report": report}
+    if path:
+        settings["model_file"] = str(path.resolve())
     with Bar("Looking for scans", "file") as progress:
         items = scanfiles.items(scans, settings, say=say, progress=progress)
     with Bar("Locating", "scan") as progress:
@@ -141,11 +148,13 @@ def locate(scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None,
               "LPS z in mm; may be given several times.")  # fmt: skip
 @click.option("--refine/--no-refine", default=True, show_default=True, help="Compare the images, too.")
 @engine_option
+@model_option
 @click.option("--report/--no-report", default=True, show_default=True, help="Write the reports with pictures.")
 @talkative
 def match(
-    baseline: Path, followup: Path, out: Path, heights: tuple[float, ...], refine: bool, engine: str, report: bool
-) -> int:
+    baseline: Path, followup: Path, out: Path, heights: tuple[float, ...], refine: bool, engine: str,
+    model: Path | None, report: bool,
+) -> int:  # fmt: skip
     """Say where each slice of BASELINE lies in FOLLOWUP, a later scan of the same patient.
 
     The scans need no common frame of reference and no registration. Both are SCANs as for locate; of a folder with
@@ -163,10 +172,12 @@ def match(
       ct-localize match a.nii.gz b.nii.gz --out results --at -120.5 --at -80
     """  # noqa: D301
     from . import scanfiles
+    from .predictor import load_model, model_file
 
     found = scanfiles.match_paths(
-        baseline, followup, out, heights=heights, refine=refine, engine=engine, with_report=report
-    )
+        baseline, followup, out, heights=heights, refine=refine, engine=engine,
+        model=load_model(model_file(model), engine=engine) if model else None, with_report=report,
+    )  # fmt: skip
     for side, location in zip(("baseline", "followup"), found.locations):
         for flag in location.flags:
             say(f"{side}: {flag.text}")

@@ -48,6 +48,13 @@ engine_option = click.option(
 )
 
 
+model_option = click.option(
+    "--model",
+    type=click.Path(exists=True, path_type=Path),
+    help="The .npz of a model of one's own (ct-localize train); by default the shipped one.",
+)
+
+
 PROGRESS_LINES = "CT_LOCALIZE_PROGRESS"
 """Environment variable that, if set to ``lines``, makes progress a line on stderr for the program that started this
 one: ``progress <done> <total> <text>``."""

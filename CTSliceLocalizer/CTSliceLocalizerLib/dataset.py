@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
+import tensorflow as tf
 from CTVolumeLib import dicom
+from CTVolumeLib.errors import CTError
 
-from . import augmentation, bodyscale, groundtruth, slicegrid
+from . import augmentation, bodyscale, groundtruth, slicegrid, store
 from .groundtruth import Annotation
 from .landmarks import BODY_MM, NAMES
 
@@ -29,6 +30,16 @@ TARGET_SIGMA_MM = 9.0
 LANDMARK_SIGMA_MM = 4.0
 BREATH_MARGIN_MM = 45.0
 """How much further than other landmarks the dome of the diaphragm may lie from its mean place."""
+LONELY_MM = 1000.0
+"""No landmark is further than this from the nearest annotated one."""
+_SHAPES = (
+    (None, None, slicegrid.SIZE, slicegrid.SIZE),
+    (None, None, len(bodyscale.BIN_CENTRES)),
+    (None, None),
+    (None, None, len(NAMES)),
+    (None, None, 2),
+)
+"""Of the arrays of a batch."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,27 +92,93 @@ def load(folder: Path, patients: Sequence[str]) -> list[Scan]:
     return scans
 
 
-class Sequences(keras.utils.PyDataset):
+def from_store(folder: Path, names: Sequence[str]) -> list[Scan]:
+    """Series of a compact store.
+
+    Args:
+        folder: made by ``ct-localize convert``.
+        names: of the wanted series.
+
+    Raises:
+        CTError: no such store, or a file of it is damaged.
+    """
+    wanted = set(names)
+    scans = []
+    for path in store.series(folder):
+        if path.parent.name in wanted:
+            one = store.read_series(path)
+            scans.append(Scan(one.name, one.patient, "other", one.grid, one.annotations, one.body_mm, one.sigma_mm))
+    log.info("%d scans loaded", len(scans))
+    return scans
+
+
+class Sequences:
     """Batches of random stretches; batch ``index`` of an epoch is always the same for the same seed."""
 
     def __init__(
         self, scans: Sequence[Scan], *, batches: int, seed: int, strength: augmentation.Strength | None
     ) -> None:
-        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=6)
+        """Draw from scans.
+
+        Args:
+            scans: where the stretches are from.
+            batches: of an epoch.
+            seed: of all randomness.
+            strength: of the augmentation; None for none.
+
+        Raises:
+            CTError: there is no scan, or none is long enough.
+        """
         self.scans = list(scans)
         self.batches = batches
         self.seed = seed
         self.strength = strength
-        self.epoch = 0
+        longest = max((len(scan.grid.hu) for scan in self.scans), default=0)
+        self.lengths = [length for length in LENGTHS if length <= longest]
+        if not self.lengths:
+            raise CTError(
+                "too_little_data",
+                f"There is no scan of at least {(LENGTHS[0] - 1) * slicegrid.CELL_MM:.0f} mm among {len(self.scans)} "
+                "to train or to validate on.",
+                "Annotate more scans, or divide them otherwise with ct-localize partition.",
+            )
         self.share = _shares(self.scans)
 
-    def __len__(self) -> int:
-        return self.batches
+    def pipeline(self, first_epoch: int, last_epoch: int, workers: int = 2) -> tf.data.Dataset:
+        """The batches of epochs first..last - 1 in their order, made ahead of the training.
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, dict, dict]:
-        """One batch: HU (n, t, 96, 96), targets and weights by output name."""
-        rng = np.random.default_rng((self.seed, self.epoch, index))
-        length = int(rng.choice(LENGTHS))
+        Args:
+            first_epoch: from 0.
+            last_epoch: not included.
+            workers: batches that are made at the same time.
+
+        Returns:
+            HU (n, t, 96, 96), targets and weights by output name; n and t differ from batch to batch.
+        """
+
+        def numbered(number: tf.Tensor) -> tuple:
+            arrays = tf.numpy_function(self._arrays, [number], [tf.float32] * len(_SHAPES))
+            for array, shape in zip(arrays, _SHAPES):
+                array.set_shape(shape)
+            hu, soft, weight, landmarks, orientation = arrays
+            targets = {"raw": soft, "body": soft, "landmarks": landmarks, "orientation": orientation}
+            weights = {"raw": weight, "body": weight, "orientation": weight}
+            return hu, targets, weights | {"landmarks": tf.ones(tf.shape(hu)[:1])}
+
+        numbers = tf.data.Dataset.range(first_epoch * self.batches, last_epoch * self.batches)
+        made = numbers.map(numbered, num_parallel_calls=workers, deterministic=True).prefetch(4)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        return made.with_options(options)
+
+    def batch(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
+        """One batch, float32.
+
+        Returns:
+            HU (n, t, 96, 96), bins (n, t, 91), their weight (n, t), landmarks (n, t + 1, 12), orientation (n, t, 2).
+        """
+        rng = np.random.default_rng((self.seed, epoch, index))
+        length = int(rng.choice(self.lengths))
         examples = []
         while len(examples) < SLICES_A_BATCH // length:
             scan = self.scans[rng.choice(len(self.scans), p=self.share)]
@@ -109,10 +186,10 @@ class Sequences(keras.utils.PyDataset):
             if example is None:
                 continue
             examples.append(example)
-        hu, soft, weight, landmarks, orientation = (np.stack(part) for part in zip(*examples))
-        targets = {"raw": soft, "body": soft, "landmarks": landmarks, "orientation": orientation}
-        weights = {"raw": weight, "body": weight, "orientation": weight}
-        return hu, targets, weights | {"landmarks": np.ones(len(hu), dtype=np.float32)}
+        return tuple(np.stack(part) for part in zip(*examples))
+
+    def _arrays(self, number: np.int64) -> tuple[np.ndarray, ...]:
+        return self.batch(int(number) // self.batches, int(number) % self.batches)
 
 
 def make_example(
@@ -159,7 +236,8 @@ def _landmark_targets(scan: Scan, z_mm: np.ndarray, body_mm: np.ndarray) -> np.n
             elif z < z_mm[0] - 12 or z > z_mm[-1] + 12:
                 targets[-1, column] = 1
             continue
-        margin = 30.0 + 0.25 * np.abs(annotated - BODY_MM[column]).min()
+        # Without any landmark (only locations are known) it counts as far from one.
+        margin = 30.0 + 0.25 * np.abs(annotated - BODY_MM[column]).min(initial=LONELY_MM)
         margin += BREATH_MARGIN_MM if name in groundtruth.MOVES_WITH_BREATH else 0.0
         if not body_mm.min() - margin < BODY_MM[column] < body_mm.max() + margin:
             targets[-1, column] = 1

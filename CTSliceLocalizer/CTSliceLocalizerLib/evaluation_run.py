@@ -61,7 +61,7 @@ def evaluate(
     Raises:
         CTError: model or data can't be used or don't belong together, nothing is in that part, or cancelled.
     """
-    loaded = predictor.load_model(model_file(model), engine)
+    loaded = predictor.load_model(predictor.model_file(model), engine)
     cases = list(_cases(loaded, data, partition_file, part, progress))
     if not cases:
         raise CTError(
@@ -81,21 +81,6 @@ def evaluate(
     write_atomic(out / PAGE, evaluation_page.make(found, cases, about, alerts))
     write_atomic(out / FIGURES, json.dumps(finite(found), indent=1) + "\n")
     return Done(_summary(found), tuple(alerts), found["refused"])
-
-
-def model_file(path: Path) -> Path:
-    """The model at a path: the file itself, or the one in a folder.
-
-    Raises:
-        CTError: a folder without a model, or with several.
-    """
-    if not path.is_dir():
-        return path
-    found = [file for file in sorted(path.glob("*.npz")) if file.with_suffix(".json").is_file()]
-    if len(found) != 1:
-        text = f"{path.name} holds {len(found) or 'no'} exported models."
-        raise CTError("no_model", text, "Export the training run first (ct-localize export), and name the .npz file.")
-    return found[0]
 
 
 def _cases(

@@ -98,7 +98,7 @@ def _check_agreement(models: Mapping[str, keras.Model], name: str, files: Mappin
             expected = model(x[0] if len(x) == 1 else x, training=False)
             for engine in engines:
                 got = loaded[engine].parts[part].predict(x)
-                got = got if isinstance(got, dict) else {"output": got}
+                got = got if isinstance(got, dict) else {_outputs(model)[0][0]: got}
                 for (key, _), want in zip(_outputs(model), _values(expected)):
                     largest = float(np.max(np.abs(got[key] - want)))
                     if not largest <= 1e-4 * max(1.0, float(np.max(np.abs(want)))):

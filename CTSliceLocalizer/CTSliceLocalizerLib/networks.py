@@ -61,13 +61,14 @@ def joined(slice_network: keras.Model, sequence_network: keras.Model) -> keras.M
     hu = keras.Input((None, SIZE, SIZE), name="hu")
     single = EachSlice(slice_network)(hu)
     whole = sequence_network(single["features"])
+    # Losses are always reckoned with 32 bits.
     return keras.Model(
         hu,
         {
-            "raw": layers.Identity(name="raw")(single["raw"]),
-            "orientation": layers.Identity(name="orientation")(single["orientation"]),
-            "body": layers.Identity(name="body")(whole["body"]),
-            "landmarks": layers.Identity(name="landmarks")(whole["landmarks"]),
+            "raw": layers.Identity(dtype="float32", name="raw")(single["raw"]),
+            "orientation": layers.Identity(dtype="float32", name="orientation")(single["orientation"]),
+            "body": layers.Identity(dtype="float32", name="body")(whole["body"]),
+            "landmarks": layers.Identity(dtype="float32", name="landmarks")(whole["landmarks"]),
         },
     )
 

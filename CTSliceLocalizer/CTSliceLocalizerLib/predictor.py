@@ -43,6 +43,21 @@ def load_model(path: Path | str | None = None, engine: str = "auto") -> Model:
     return Model.load(path, engine)
 
 
+def model_file(path: Path) -> Path:
+    """The model at a path: the file itself, or the one in a folder.
+
+    Raises:
+        CTError: a folder without a model, or with several.
+    """
+    if not path.is_dir():
+        return path
+    found = [file for file in sorted(path.glob("*.npz")) if file.with_suffix(".json").is_file()]
+    if len(found) != 1:
+        text = f"{path.name} holds {len(found) or 'no'} exported models."
+        raise CTError("no_model", text, "Export the training run first (ct-localize export), and name the .npz file.")
+    return found[0]
+
+
 def locate(
     volume: CTVolume, *, engine: str = "auto", model: Model | None = None, progress: Progress | None = None
 ) -> ScanLocation:
@@ -61,6 +76,12 @@ def locate(
         CTError: cancelled, the slices can't be brought into axial order, or the model can't be used.
     """
     model = model or load_model(engine=engine)
+    if not {"encoder", "context"} <= set(model.parts):
+        raise CTError(
+            "wrong_model",
+            f"The model {model.name} judges single slices; it can't place a whole scan.",
+            "Take a compact model (ct-localize train --network compact), or measure this one by ct-localize evaluate.",
+        )
     about_model = {"name": model.name, "sha256": model.sha256}
     axial = volume.as_axial()
     series = describe(volume, axial)

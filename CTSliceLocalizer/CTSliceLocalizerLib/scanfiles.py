@@ -11,6 +11,7 @@ from CTVolumeLib import dicom, volumefile
 from CTVolumeLib.batch import Item
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import write_atomic
+from CTVolumeLib.inference import Model
 from CTVolumeLib.names import unique_names
 from CTVolumeLib.volume import CTVolume
 
@@ -35,7 +36,7 @@ def items(
 
     Args:
         scans: files, folders and zips.
-        settings: what the results depend on: "model", "engine", "report".
+        settings: what the results depend on: "model", "engine", "report", and "model_file" of a model of one's own.
         say: told which series are skipped and why.
         progress: called with files done, files in all, and a text; False cancels.
     """
@@ -66,7 +67,8 @@ def locate_item(item: Item, folder: Path) -> dict[str, Any]:
         volume = read(Path(item.source))
     else:
         volume = _named(dicom.read_series(item.payload), Path(item.source))
-    location = predictor.locate(volume, engine=item.settings["engine"])
+    engine, own = item.settings["engine"], item.settings.get("model_file")
+    location = predictor.locate(volume, engine=engine, model=predictor.load_model(own, engine) if own else None)
     write(folder, volume, location, item.settings["report"])
     return {
         "slices": len(volume.as_axial().array),
@@ -99,6 +101,7 @@ def match_paths(
     heights: Sequence[float] = (),
     refine: bool = True,
     engine: str = "auto",
+    model: Model | None = None,
     with_report: bool = True,
 ) -> Matched:
     """Locate two scans, match them, and write match.json, report.html, baseline/ and followup/.
@@ -110,13 +113,14 @@ def match_paths(
         heights: LPS z in mm of the baseline that match.json shall hold; none for all its slices.
         refine: whether to compare the images, too.
         engine: of the network.
+        model: other than the shipped one.
         with_report: whether to write the reports with pictures.
 
     Raises:
         CTError: a scan can't be read, a height outside the baseline, or the folder can't be written.
     """
     volumes = read(baseline), read(followup)
-    locations = tuple(predictor.locate(volume, engine=engine) for volume in volumes)
+    locations = tuple(predictor.locate(volume, engine=engine, model=model) for volume in volumes)
     found = matching.match(*locations)
     if heights:
         found.at(heights)  # a height outside the baseline is said before anything slow

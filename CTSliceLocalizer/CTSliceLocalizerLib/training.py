@@ -1,26 +1,25 @@
-"""Training the shipped model: ``python -m CTSliceLocalizerLib.training --data DIR`` makes it from nothing.
+"""Training the compact network; ``python -m CTSliceLocalizerLib.training --data DIR`` makes the shipped model.
 
 One epoch is a fixed number of random stretches. Training stops when the validation patients no longer improve, keeps
-the best weights, and goes on where it was after a kill (the work folder holds a backup of every epoch).
+the best weights, and goes on where it was after a kill (see ``checkpoints``). The same seed gives the same weights, to
+the last bit on a CPU: batches are drawn from the seed and their number, dropout from states that the seed begins.
 """
 
 from __future__ import annotations
 
-import csv
 import logging
-import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from . import augmentation, curve, dataset, export, networks, slicegrid
+from . import augmentation, checkpoints, curve, dataset, export, fitting, networks, slicegrid
 from .bodyscale import BIN_CENTRES
 from .landmarks import NAMES
 
@@ -28,6 +27,9 @@ log = logging.getLogger(__name__)
 
 MODELS = Path(__file__).parent.parent / "Resources" / "Models"
 MODEL_NAME = "ct-slice-localizer"
+NETWORK = "compact"
+TRAINED = "trained.npz"
+"""Weights at the very end, in the work folder."""
 SPLIT = MODELS / "patients.json"
 
 
@@ -42,26 +44,95 @@ class Settings:
     patience: int = 16
     learning_rate: float = 1.5e-3
     weight_decay: float = 5e-3
+    augmentation: str = "own"
 
 
 def train(
-    scans: list[dataset.Scan], validation: list[dataset.Scan], work: Path, settings: Settings
+    scans: list[dataset.Scan],
+    validation: list[dataset.Scan],
+    work: Path,
+    settings: Settings,
+    *,
+    machine: fitting.Machine | None = None,
+    progress: fitting.Progress | None = None,
+    told: checkpoints.Told | None = None,
 ) -> tuple[keras.Model, keras.Model, dict]:
     """Train both parts of the network.
 
     Args:
         scans: what to learn from.
         validation: patients on which training decides when to stop.
-        work: folder for backup, log and best weights; a run that was killed goes on from it.
+        work: folder for state, logs and best weights; a run that was killed goes on from it.
         settings: seed and lengths.
+        machine: precision and devices; None for the plainest.
+        progress: called after each batch with batches done, all batches and a text; False cancels.
+        told: called after each epoch with its number, from 1, and its losses.
 
     Returns:
         The encoder, the context network and a record of the run.
+
+    Raises:
+        CTError: too few scans, cancelled, or the folder holds another run.
     """
-    work.mkdir(parents=True, exist_ok=True)
+    machine = machine or fitting.Machine()
+    learn = dataset.Sequences(
+        scans, batches=settings.batches, seed=settings.seed, strength=augmentation.STRENGTHS[settings.augmentation]
+    )
+    check = dataset.Sequences(validation, batches=settings.validation_batches, seed=settings.seed + 1, strength=None)
+    checkpoints.begin(work, _run(scans, validation, settings, machine))
     keras.utils.set_random_seed(settings.seed)
+    with machine.building():
+        encoder, context = networks.encoder(), networks.context()
+        model = _compiled(networks.joined(encoder, context), settings)
+    record = fitting.fit(
+        model,
+        lambda epoch: learn.pipeline(epoch, settings.epochs),
+        check.pipeline(0, 1),
+        work,
+        fitting.Lengths(settings.epochs, settings.batches, settings.patience),
+        averaged=True,
+        progress=progress,
+        told=told,
+    )
+    encoder, context = _plain(encoder, networks.encoder()), _plain(context, networks.context())
+    fit_orientation(encoder, scans)
+    checkpoints.save_weights(networks.joined(encoder, context), work / TRAINED)
+    return encoder, context, {**record, "settings": asdict(settings)}
+
+
+def trained(work: Path) -> tuple[keras.Model, keras.Model, bool]:
+    """The networks of a training run.
+
+    Args:
+        work: its folder.
+
+    Returns:
+        The encoder, the context network, and whether training was finished; if not they are the best so far.
+
+    Raises:
+        CTError: the folder holds no run, or no epoch of it.
+    """
     encoder, context = networks.encoder(), networks.context()
-    model = networks.joined(encoder, context)
+    finished = (work / TRAINED).exists()
+    checkpoints.load_weights(networks.joined(encoder, context), work / (TRAINED if finished else checkpoints.BEST))
+    return encoder, context, finished
+
+
+def _run(
+    scans: Sequence[dataset.Scan], validation: Sequence[dataset.Scan], settings: Settings, machine: fitting.Machine
+) -> dict:
+    """What must be the same when a run goes on."""
+    return {
+        "network": NETWORK,
+        "settings": asdict(settings),
+        "precision": machine.policy,
+        "train": sorted(scan.name for scan in scans),
+        "validation": sorted(scan.name for scan in validation),
+        "patients": len({scan.patient for scan in scans}),
+    }
+
+
+def _compiled(model: keras.Model, settings: Settings) -> keras.Model:
     rate = keras.optimizers.schedules.CosineDecay(
         settings.learning_rate * 0.1,
         settings.epochs * settings.batches,
@@ -81,45 +152,13 @@ def train(
         },
         loss_weights={"raw": 0.5, "body": 1.0, "landmarks": 1.0, "orientation": 0.3},
     )
-    learn = dataset.Sequences(scans, batches=settings.batches, seed=settings.seed, strength=augmentation.Strength())
-    check = dataset.Sequences(validation, batches=settings.validation_batches, seed=settings.seed + 1, strength=None)
-    best, log_file = work / "best.weights.h5", work / "log.csv"
-    model.fit(
-        learn,
-        validation_data=check,
-        epochs=settings.epochs,
-        verbose=2,
-        callbacks=[
-            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, _logs: setattr(learn, "epoch", epoch)),
-            keras.callbacks.BackupAndRestore(work / "backup", delete_checkpoint=False),
-            # The mean of the last weights is what is validated and kept: it generalises better than the last ones.
-            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-            keras.callbacks.ModelCheckpoint(best, monitor="val_loss", save_best_only=True, save_weights_only=True),
-            keras.callbacks.EarlyStopping(monitor="val_loss", patience=settings.patience),
-            keras.callbacks.CSVLogger(log_file, append=True),
-        ],
-    )
-    model.load_weights(best)
-    fit_orientation(encoder, scans)
-    record = {
-        **_progress(log_file),
-        "settings": asdict(settings),
-        "versions": {
-            "python": platform.python_version(),
-            "keras": keras.__version__,
-            "tensorflow": tf.__version__,
-            "numpy": np.__version__,
-        },
-    }
-    return encoder, context, record
+    return model
 
 
-def _progress(log_file: Path) -> dict:
-    """Epochs that were run, also before a kill, and the best of them by the validation loss."""
-    with log_file.open(newline="", encoding="utf-8") as file:
-        losses = [float(row["val_loss"]) for row in csv.DictReader(file)]
-    best = int(np.argmin(losses))
-    return {"epochs": len(losses), "best_epoch": best + 1, "validation_loss": round(losses[best], 4)}
+def _plain(network: keras.Model, same: keras.Model) -> keras.Model:
+    """The same network with 32 bits on one device, whatever it was trained with."""
+    same.set_weights(network.get_weights())
+    return same
 
 
 def fit_orientation(encoder: keras.Model, scans: list[dataset.Scan]) -> None:
@@ -173,6 +212,14 @@ def _logistic_regression(zeros: np.ndarray, ones: np.ndarray, penalty: float = 0
     return w[:-1] / spread, float(w[-1] - (w[:-1] / spread) @ mean)
 
 
+ABOUT = {
+    "purpose": "Where in the body each slice of a CT lies. Research use only, not a medical device.",
+    "input": "96 x 96 pictures, 4 mm cells, HU / 1000, body only, centred on it; slices 4 mm apart, feet to head",
+    "outputs": {"bins_mm": BIN_CENTRES.tolist(), "landmarks": list(NAMES)},
+}
+"""What the card of every compact network says."""
+
+
 def landmark_loss(truth: object, logits: object) -> object:
     """Cross-entropy over "in slice 1..t, or not in this stretch" for each landmark; unknown landmarks cost nothing.
 
@@ -189,9 +236,7 @@ def card(split: dict, scans: list[dataset.Scan], record: dict) -> dict:
     """What the model was made from and what goes in and out, for its card."""
     return {
         "name": MODEL_NAME,
-        "purpose": "Where in the body each slice of a CT lies. Research use only, not a medical device.",
-        "input": "96 x 96 pictures, 4 mm cells, HU / 1000, body only, centred on it; slices 4 mm apart, feet to head",
-        "outputs": {"bins_mm": BIN_CENTRES.tolist(), "landmarks": list(NAMES)},
+        **ABOUT,
         "trained_on": {
             "scans": len(scans),
             "patients": len({scan.patient for scan in scans}),
