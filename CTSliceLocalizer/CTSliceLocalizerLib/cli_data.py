@@ -195,7 +195,8 @@ def convert(
         click.echo(f"incomplete: {outcome.name}: {outcome.facts['missing']} files that have a location are not there.")
     kept = sum(outcome.state == batch.KEPT for outcome in outcomes)
     slices = sum(outcome.facts.get("slices", 0) for outcome in outcomes)
-    say(f"{len(outcomes) - len(failed)} series with {slices} slices are in {out}, {kept} of them from an earlier run.")
+    what = "slices" if kind == "article" else "pictures 4 mm apart"
+    say(f"{len(outcomes) - len(failed)} series with {slices} {what} are in {out}, {kept} of them from an earlier run.")
     if len(failed) == len(outcomes):
         return NOTHING_USABLE
     return SOME_FAILED if failed or partly else DONE

@@ -159,7 +159,7 @@ def convert_series(item: batch.Item, folder: Path) -> dict[str, Any]:
     """
     truth: Truth = item.payload
     if truth.problem:
-        raise CTError("labels", truth.problem, "Correct the labels.")
+        raise CTError("labels", truth.problem, "Name it after the series, and keep one file of labels for each.")
     series, marks = _labelled(truth, _named(truth, dicom.series_in(truth.folder)))
     heights = {header.source.name: float(z) for header, z in zip(series.slices, series.heights())}
     located, missing = _locations(truth, heights, series.name)
@@ -232,7 +232,7 @@ def _by_folder(path: Path) -> dict[PurePosixPath, dict[str, float]]:
 
 def _truth(tree: Path, folder: Path | None, located: Mapping[str, float], labels: Path | None) -> Truth:
     if folder is None:
-        text = f"{labels.parent.name}/{labels.name} is not the only labels of exactly one series in {tree.name}."
+        text = f"{labels.parent.name}/{labels.name} could not be assigned to one series of {tree.name}."
         return Truth(labels, "", problem=text)
     parts = folder.relative_to(tree).parts
     return Truth(folder, parts[0] if parts else "", located, labels)

@@ -264,7 +264,7 @@ class TestWrongInput:
         shutil.copytree(tmp_path / "tree", tmp_path / "labels", ignore=shutil.ignore_patterns("*.dcm"))
         shutil.copytree(tmp_path / "labels" / planted[0].path, tmp_path / "labels" / "1.2.3.99")
         assert run(tmp_path / "tree", tmp_path / "out", "--labels", str(tmp_path / "labels")) == 1
-        assert "1.2.3.99/labels.json is not the only labels of exactly one series" in capsys.readouterr().out
+        assert "1.2.3.99/labels.json could not be assigned to one series" in capsys.readouterr().out
         assert len(store.series(tmp_path / "out")) == 2
 
     def test_two_files_of_labels_for_one_series(self, tmp_path, capsys):
