@@ -24,6 +24,9 @@ class CTSliceLocalizerParameterNode:
         carriedMarkups: points on the baseline that are carried over.
         annotateVolume: the scan that Annotate labels.
         labelsFolder: where labels are kept; an empty text is beside the data.
+        trainSource: folder or zip with the DICOM files that a training folder is made from.
+        trainFolder: the training folder.
+        trainEpochs: how often training sees the data at most; 0 is the command's own number.
     """
 
     # Locate
@@ -44,3 +47,6 @@ class CTSliceLocalizerParameterNode:
     labelsFolder: str = ""
 
     # Train
+    trainSource: str = ""
+    trainFolder: str = ""
+    trainEpochs: Annotated[int, WithinRange(0, 1000)] = 0
