@@ -20,7 +20,7 @@ def sections(slicer_app):
 def own_widgets(section, kinds) -> list:
     """The widgets of a section's form; not the parts that Qt and Slicer's widgets are made of."""
     form = section.form
-    names = {name for name in vars(section.ui) if not name.startswith("_")}
+    names = {name for name in vars(section.ui) if not name.startswith(("_", "qt_"))}
     found = {child.objectName: child for kind in kinds for child in form.findChildren(kind)}
     return [child for name, child in found.items() if name in names]
 
@@ -57,7 +57,7 @@ def test_letters_are_given_once_in_a_section(sections, title):
     letters = [found.lower() for text in texts for found in re.findall(r"&(\w)", text.replace("&&", ""))]
     assert letters
     assert sorted(letters) == sorted(set(letters))
-    taken = set(letters) & set("ehv")
+    taken = set(letters) & set("fevh")
     assert not taken, f"Alt with {taken} opens a menu of Slicer"
 
 
@@ -71,10 +71,12 @@ def test_the_tab_key_goes_through_the_form_from_top_to_bottom(slicer_app, sectio
     seen, heights = set(), []
     for _ in range(60):
         widget = slicer_app.application.focusWidget()
-        name = widget.objectName
-        if name in vars(section.ui) and name not in seen:
-            seen.add(name)
+        inside = section.form.isAncestorOf(widget)
+        while inside and (widget.objectName not in vars(section.ui) or widget.objectName.startswith("qt_")):
+            widget = widget.parentWidget()
+        if inside and widget.objectName not in seen:
+            seen.add(widget.objectName)
             heights.append(widget.mapTo(section.form, widget.rect.topLeft()).y())
         slicer_app.press("\t")
-    assert len(seen) >= 3
+    assert len(seen) >= 2
     assert heights == sorted(heights)
