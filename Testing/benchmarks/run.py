@@ -7,10 +7,11 @@ import bench_inference
 import bench_linked_scrolling
 import bench_locate
 import bench_reading
+import bench_selecting
 
 
 def main() -> None:
-    for bench in (bench_reading, bench_inference, bench_locate, bench_convert):
+    for bench in (bench_reading, bench_inference, bench_locate, bench_convert, bench_linked_scrolling, bench_selecting):
         print(f"\n{(bench.__doc__ or '').splitlines()[0]}")
         for row in bench.run():
             print("  " + " | ".join(str(cell) for cell in row), flush=True)
