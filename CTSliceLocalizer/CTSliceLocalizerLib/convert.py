@@ -18,8 +18,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -172,7 +173,8 @@ def convert_series(item: batch.Item, folder: Path) -> dict[str, Any]:
     }
     if item.settings["format"] == store.ARTICLE:
         known = located or _located_by(marks, heights)
-        facts["slices"] = _write_article(series, known, folder, item.settings["size"], item.settings["window"])
+        picture_of = partial(picture, size=item.settings["size"], window=tuple(item.settings["window"]))
+        facts["slices"] = _write_article(series, facts["uid"], known, picture_of, folder)
         return facts
     grid = slicegrid.make(dicom.read_series(series).as_axial(), keep_unmasked=True)
     body, sigma, location = _targets(grid.z_mm, marks, [(heights[name], value) for name, value in located.items()])
@@ -254,7 +256,10 @@ def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
 
 def _hash(truth: Truth) -> str:
     """The truth, as a part of the fingerprint: other labels make another result."""
-    labels = truth.labels.read_bytes() if truth.labels else b""
+    labels = b""
+    if truth.labels:
+        with suppress(OSError):  # reading the series will say what is wrong
+            labels = truth.labels.read_bytes()
     known = json.dumps([truth.patient, dict(truth.locations), hashlib.sha256(labels).hexdigest()])
     return hashlib.sha256(known.encode()).hexdigest()
 
@@ -353,7 +358,11 @@ def _targets(
 
 
 def _write_article(
-    series: dicom.Series, located: Mapping[str, float], folder: Path, size: int, window: Sequence[float]
+    series: dicom.Series,
+    uid: str,
+    located: Mapping[str, float],
+    picture_of: Callable[[np.ndarray], np.ndarray],
+    folder: Path,
 ) -> int:
     """One file for each located slice, in the bytes of the article's own call; returns their number."""
     stems = Counter(Path(file).stem.casefold() for file in located)
@@ -365,9 +374,9 @@ def _write_article(
                 stem = file.stem if stems[file.stem.casefold()] == 1 else file.name
                 np.savez(
                     folder / f"{stem}.npz",
-                    pixels=picture(hu, size, tuple(window)),
+                    pixels=picture_of(hu),
                     norm_loc=located[file.name],
-                    series_instance_UID=series.uid,
+                    series_instance_UID=uid,
                 )
                 written += 1
     return written
