@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import slicer
 import slicer.util
@@ -46,7 +47,8 @@ def sourceOf(volumeNode) -> Source:
     """
     from CTVolumeLib import scene
 
-    volume = _place(volumeNode)
+    _need(volumeNode)
+    volume = scene.place_of_node(volumeNode)
     kept = tuple(json.loads(volumeNode.GetAttribute(FILES) or "[]"))
     files = kept if len(kept) == len(volume.array) else scene.sources_of_node(volumeNode)
     uid, file = volume.meta["series_uid"] or "", _volumeFile(volumeNode)
@@ -59,18 +61,15 @@ def slicesOf(volumeNode, source: Source) -> SeriesSlices:
     Raises:
         CTError: no volume, no voxels, or slices that can't be brought into axial order.
     """
-    volume = _place(volumeNode)
-    axial = volume.as_axial()
-    count = len(axial.array)
-    stillSlices = "slice_index" in axial.meta or axial is volume
-    index = tuple(axial.meta.get("slice_index", range(count)))
+    axes = _axes(volumeNode)
+    index, stillSlices = axes.index, axes.stillSlices
     files = tuple(source.files[k] for k in index) if source.files and stillSlices else ()
     numbers = (volumeNode.GetAttribute("DICOM.instanceNumbers") or "").split() if stillSlices else []
     return SeriesSlices(
-        zMm=tuple(float(z) for z in axial.superior()),
+        zMm=axes.zMm,
         index=index,
         files=sliceNames(files, index, Path(source.volumeFile).name or source.name),
-        numbers=tuple(numbers[k] for k in index) if len(numbers) == count else (),
+        numbers=tuple(numbers[k] for k in index) if len(numbers) == len(index) else (),
     )
 
 
@@ -85,7 +84,8 @@ def shownSlice(volumeNode) -> int:
     import numpy as np
     from CTVolumeLib.errors import CTError
 
-    centres, normal = _centres(volumeNode)
+    axes = _axes(volumeNode)
+    centres, normal = axes.centres, axes.normal
     for sliceNode in _views(volumeNode):
         toRas = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
         if abs(toRas[:3, 2] @ normal) < _AXIAL:
@@ -111,7 +111,7 @@ def goToSlice(volumeNode, position: int) -> tuple[float, float, float]:
     """Move the slice views to a slice; its centre in world RAS mm."""
     from . import locating
 
-    centres, _ = _centres(volumeNode)
+    centres = _axes(volumeNode).centres
     point = tuple(float(value) for value in centres[position])
     locating.goTo(volumeNode, point)
     return point
@@ -138,7 +138,7 @@ def storeLabels(volumeNode, session: LabelSession, savedTo: Path | None) -> None
         node.SetLocked(True)
         scene.set_results(volumeNode, ROLE, [node])
         scene.show_in_subject_hierarchy(node, volumeNode)
-    centres, _ = _centres(volumeNode)
+    centres = _axes(volumeNode).centres
     with slicer.util.NodeModify(node):
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         node.RemoveAllControlPoints()
@@ -187,7 +187,8 @@ def nearestPositions(volumeNode, points: dict[str, tuple[float, float, float]]) 
     """
     import numpy as np
 
-    centres, normal = _centres(volumeNode)
+    axes = _axes(volumeNode)
+    centres, normal = axes.centres, axes.normal
     heights = centres @ normal
     slack = max(np.abs(np.diff(heights)).max() if len(heights) > 1 else 0.0, 1.0)
     found = {}
@@ -202,7 +203,7 @@ def pointsOf(volumeNode, session: LabelSession) -> list:
     """The labels as ``CTSliceLocalizerLib.annotations.Point``: slice centres, LPS mm in the world."""
     from CTSliceLocalizerLib.annotations import Point
 
-    centres, _ = _centres(volumeNode)
+    centres = _axes(volumeNode).centres
     return [
         Point(row.name, tuple(float(value) for value in centres[row.position] * (-1, -1, 1)), row.file)
         for row in session.rows()
@@ -239,24 +240,64 @@ def _views(volumeNode) -> list:
     )
 
 
-def _centres(volumeNode):
-    """(n, 3) world RAS mm of the slices' centres from the feet to the head, and their unit normal."""
+class _Axes(NamedTuple):
+    """A volume's axial slices from the feet to the head, as it lies in the world.
+
+    Attributes:
+        centres: (n, 3) RAS mm.
+        normal: unit vector, RAS.
+        zMm: z of the centres.
+        index: of each slice as stored.
+        stillSlices: whether axial slices are the slices as stored; coronal series are cut anew.
+    """
+
+    centres: object
+    normal: object
+    zMm: tuple[float, ...]
+    index: tuple[int, ...]
+    stillSlices: bool
+
+
+_known: dict[tuple, _Axes] = {}
+"""By modification times, which never repeat in a session: a view asks for it with every step of scrolling."""
+
+
+def _axes(volumeNode) -> _Axes:
     import numpy as np
-
-    volume = _place(volumeNode).as_axial()
-    _, rows, columns = volume.array.shape
-    axes = volume.axes()
-    middle = axes[:, 0] * volume.spacing[0] * (columns - 1) / 2 + axes[:, 1] * volume.spacing[1] * (rows - 1) / 2
-    return (volume.origins() + middle) * (-1, -1, 1), axes[:, 2] * np.array([-1, -1, 1])
-
-
-def _place(volumeNode):
     from CTVolumeLib import scene
+
+    _need(volumeNode)
+    image, transform = volumeNode.GetImageData(), volumeNode.GetParentTransformNode()
+    moved = [volumeNode.GetMTime(), image.GetDimensions() if image is not None else ()]
+    while transform is not None:
+        moved += [transform.GetMTime(), transform.GetTransformToWorldMTime()]
+        transform = transform.GetParentTransformNode()
+    key = tuple(moved)
+    if key in _known:
+        return _known[key]
+    volume = scene.place_of_node(volumeNode)
+    axial = volume.as_axial()
+    _, rows, columns = axial.array.shape
+    axes = axial.axes()
+    middle = axes[:, 0] * axial.spacing[0] * (columns - 1) / 2 + axes[:, 1] * axial.spacing[1] * (rows - 1) / 2
+    found = _Axes(
+        centres=(axial.origins() + middle) * (-1, -1, 1),
+        normal=axes[:, 2] * np.array([-1, -1, 1]),
+        zMm=tuple(float(z) for z in axial.superior()),
+        index=tuple(axial.meta.get("slice_index", range(len(axial.array)))),
+        stillSlices="slice_index" in axial.meta or axial is volume,
+    )
+    if len(_known) >= 8:
+        del _known[next(iter(_known))]
+    _known[key] = found
+    return found
+
+
+def _need(volumeNode) -> None:
     from CTVolumeLib.errors import CTError
 
     if volumeNode is None:
         raise CTError("no_volume", "No volume is chosen.", "Choose the volume to label.")
-    return scene.place_of_node(volumeNode)
 
 
 def _checksum(volumeNode) -> int:

@@ -464,3 +464,10 @@ class TestAnyGeometry:
         place = [0.0, 0.0, 0.0]
         panel.nodes.labelsNode(node).GetNthControlPointPositionWorld(0, place)
         assert place[2] == pytest.approx(C1 * STEP + 300)
+        matrix[2, 3] = 20
+        transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+        assert annotations.labelling(node).row("C1").zMm == pytest.approx(C1 * STEP + 20)
+        above = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        above.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+        transform.SetAndObserveTransformNodeID(above.GetID())
+        assert annotations.labelling(node).row("C1").zMm == pytest.approx(C1 * STEP + 40)
