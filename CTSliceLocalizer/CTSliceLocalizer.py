@@ -676,18 +676,9 @@ def _sampleNode(name):
 
 def _sections():
     """The sections of the panel from top to bottom."""
-    import importlib
+    from CTSliceLocalizerPanel.annotate_section import AnnotateSection
+    from CTSliceLocalizerPanel.followup_section import FollowUpSection
+    from CTSliceLocalizerPanel.locate_section import LocateSection
+    from CTSliceLocalizerPanel.train_section import TrainSection
 
-    found = []
-    for name, section in (
-        ("locate_section", "LocateSection"),
-        ("followup_section", "FollowUpSection"),
-        ("annotate_section", "AnnotateSection"),
-        ("train_section", "TrainSection"),
-    ):
-        try:
-            found.append(getattr(importlib.import_module(f"CTSliceLocalizerPanel.{name}"), section))
-        except ModuleNotFoundError as error:
-            if error.name != f"CTSliceLocalizerPanel.{name}":
-                raise
-    return found
+    return LocateSection, FollowUpSection, AnnotateSection, TrainSection
