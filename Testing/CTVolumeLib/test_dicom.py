@@ -10,17 +10,9 @@ import pytest
 from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
 from pydicom import Dataset, dcmread
+from pydicom import uid as syntaxes
 from pydicom.data import get_testdata_file
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLSLossless,
-    RLELossless,
-)
-from support_dicom import body, codes, dataset, enhanced, series, set_stored, tilt, write, zipped
+from support_dicom import NATIVE, body, codes, dataset, enhanced, series, set_stored, tilt, write, zipped
 
 BIG = body(6, 40, 48)
 """The JPEG 2000 encoder refuses smaller pictures."""
@@ -165,19 +157,22 @@ class TestGeometry:
 
 class TestTransferSyntaxes:
     @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
-    @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian,
-                                        DeflatedExplicitVRLittleEndian])  # fmt: skip
+    @pytest.mark.parametrize("syntax", [*NATIVE, syntaxes.DeflatedExplicitVRLittleEndian])
     def test_uncompressed(self, tmp_path, syntax, signed):
         hu = series(tmp_path, transfer_syntax=syntax, signed=signed, bits=16)
         np.testing.assert_array_equal(dicom.read(tmp_path).array, hu)
 
     @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
-    @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless, RLELossless], ids=["jpegls", "j2k", "rle"])
+    @pytest.mark.parametrize(
+        "syntax",
+        [syntaxes.JPEGLSLossless, syntaxes.JPEG2000Lossless, syntaxes.RLELossless],
+        ids=["jpegls", "j2k", "rle"],
+    )
     def test_compressed(self, tmp_path, syntax, signed):
         hu = series(tmp_path, BIG, compress=syntax, signed=signed, bits=16 if signed else 12)
         np.testing.assert_array_equal(dicom.read(tmp_path).array, hu)
 
-    @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=["jpegls", "j2k"])
+    @pytest.mark.parametrize("syntax", [syntaxes.JPEGLSLossless, syntaxes.JPEG2000Lossless], ids=["jpegls", "j2k"])
     def test_compressed_without_pydicoms_plugins(self, tmp_path, syntax, monkeypatch):
         """As in Slicer, where only SimpleITK can decode."""
         hu = series(tmp_path, BIG, compress=syntax)
@@ -314,7 +309,9 @@ class TestMeaningOfPixels:
 
 
 class TestMultiFrame:
-    @pytest.mark.parametrize("compress", [None, JPEGLSLossless, RLELossless], ids=["plain", "jpegls", "rle"])
+    @pytest.mark.parametrize(
+        "compress", [None, syntaxes.JPEGLSLossless, syntaxes.RLELossless], ids=["plain", "jpegls", "rle"]
+    )
     def test_enhanced(self, tmp_path, compress):
         hu = body(7)
         edit = (lambda ds: ds.compress(compress, generate_instance_uid=False)) if compress else None
@@ -396,7 +393,7 @@ class TestSeries:
         assert volume.sources[0].startswith(str(path))
         assert dicom.series_in(path)[0].name == "scan.zip"
 
-    @pytest.mark.parametrize("syntax", [JPEGLSLossless, JPEG2000Lossless], ids=["jpegls", "j2k"])
+    @pytest.mark.parametrize("syntax", [syntaxes.JPEGLSLossless, syntaxes.JPEG2000Lossless], ids=["jpegls", "j2k"])
     def test_zip_of_compressed_slices(self, tmp_path, syntax, monkeypatch):
         hu = series(tmp_path / "scan", BIG, compress=syntax)
         path = zipped(tmp_path / "scan", tmp_path / "scan.zip")
