@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from CTSliceLocalizerLib.landmarks import BODY_MM, LANDMARKS, body_to_location, interpolate, words
+from CTSliceLocalizerLib.landmarks import BODY_MM, LANDMARKS, body_to_location, interpolate
 from CTSliceLocalizerLib.matching import Match, Pair
-from CTSliceLocalizerLib.results import Coverage, Flag, LandmarkEstimate, ScanLocation
+from CTSliceLocalizerLib.results import Flag, LandmarkEstimate, ScanLocation
 from CTVolumeLib.volume import CTVolume
+from support_locations import fake_location
 
 
 def make_volume(count: int = 40, size: int = 64, spacing=(4.0, 4.0, 6.0), bottom: float = -120.0) -> CTVolume:
@@ -65,7 +67,6 @@ def make_location(
     else:
         body = body_at_bottom - stretch * (z_mm - z_mm[0])
         all_z = z_mm[0] + (body_at_bottom - BODY_MM) / stretch
-    location = body_to_location(body)
     raw = body_to_location(body + np.random.default_rng(seed).normal(0, 3 * sigma_mm, len(z_mm)))
     estimates = []
     for landmark, z in zip(LANDMARKS, all_z):
@@ -73,20 +74,25 @@ def make_location(
         estimates.append(
             LandmarkEstimate(landmark.name, landmark.location, float(z) if inside else None, sigma_mm, inside)
         )
-    return ScanLocation(
-        z_mm=z_mm,
+    index = np.asarray(volume.meta.get("slice_index", range(len(z_mm))))
+    return replace(
+        fake_location(z_mm, body, sigma_mm=sigma_mm, index=index, files=tuple(volume.sources), flags=flags),
         raw=raw,
-        location=location,
         sigma=np.full(len(z_mm), 0.004),
-        body_mm=body,
-        sigma_mm=np.full(len(z_mm), sigma_mm),
-        index=np.asarray(volume.meta.get("slice_index", range(len(z_mm)))),
-        files=tuple(volume.sources),
         landmarks=tuple(estimates),
-        coverage=Coverage(float(location.min()), float(location.max()), f"{words(body[-1])} to {words(body[0])}"),
-        flags=flags,
         series={"source": source, "modality": "CT", "slices": len(z_mm), "z_mm": [z_mm[0], z_mm[-1]]},
         model={"name": "test-model", "sha256": "0123456789abcdef" * 4},
+    )
+
+
+def make_pair() -> tuple[tuple[CTVolume, ScanLocation], tuple[CTVolume, ScanLocation]]:
+    """A scan and a shorter, coarser follow-up with a flag, each with its result."""
+    baseline = make_volume(count=40, bottom=-120.0)
+    followup = make_volume(count=30, bottom=50.0, size=48)
+    flags = (Flag("noisy", "The scan is noisy."),)
+    return (baseline, make_location(baseline, source="before")), (
+        followup,
+        make_location(followup, body_at_bottom=380.0, source="after", flags=flags),
     )
 
 

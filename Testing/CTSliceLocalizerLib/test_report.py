@@ -23,7 +23,7 @@ from CTSliceLocalizerLib.matching import Match
 from CTSliceLocalizerLib.results import Flag, from_json, refusal
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
-from support_report import make_location, make_match, make_volume
+from support_report import make_location, make_match, make_pair, make_volume
 
 EVIL = "<script>alert(1)</script>&\"'{{data}}</title>"
 
@@ -304,13 +304,7 @@ class TestPictures:
 class TestMatchReport:
     @pytest.fixture
     def scans(self):
-        baseline = make_volume(count=40, bottom=-120.0)
-        followup = make_volume(count=30, bottom=50.0, size=48)
-        flags = (Flag("noisy", "The scan is noisy."),)
-        return (baseline, make_location(baseline, source="before")), (
-            followup,
-            make_location(followup, body_at_bottom=380.0, source="after", flags=flags),
-        )
+        return make_pair()
 
     def test_pairs_and_flags_of_both_are_there(self, tmp_path, scans):
         match = make_match(scans[0][1], scans[1][1], flags=(Flag("little_overlap", "The overlap is small."),))

@@ -10,20 +10,14 @@ from CTSliceLocalizerLib import report
 from CTSliceLocalizerLib.landmarks import NAMES
 from CTSliceLocalizerLib.results import Flag, refusal
 from support_browser import CONTRASTS, THEMES, element_picture, one, open_page, picture, settle
-from support_report import make_location, make_match, make_volume, real_scan
+from support_report import make_match, make_pair, real_scan
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def scans():
-    baseline = make_volume(count=40, bottom=-120.0)
-    followup = make_volume(count=30, bottom=50.0, size=48)
-    flags = (Flag("noisy", "The scan is noisy."),)
-    return (baseline, make_location(baseline, source="before")), (
-        followup,
-        make_location(followup, body_at_bottom=380.0, source="after", flags=flags),
-    )
+    return make_pair()
 
 
 @pytest.fixture(scope="module")
