@@ -11,6 +11,7 @@ from CTSliceLocalizerLib.registration import refine
 from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
+from make_samples import CHANGES, KNOWN
 from support_followup import KnownMap, make_followup
 from support_locations import fake_location
 
@@ -40,10 +41,8 @@ def errors(found: Match, known: KnownMap, method: str = "") -> np.ndarray:
     return np.array([abs(pair.followup_z_mm - known.followup(pair.baseline_z_mm)) for pair in pairs])
 
 
-KNOWN = KnownMap(shift_mm=412.0, amplitude_mm=8.0, wavelength_mm=290.0, centre_mm=-100.0)
 MOVED = {
-    "baseline_range_mm": (-225.0, 12.0),
-    "slice_mm": 4.0,
+    **{name: CHANGES[name] for name in ("baseline_range_mm", "slice_mm")},
     "shift_in_plane_mm": (12.0, -9.0),
     "rotation_deg": 4.0,
     "scale": 0.97,
