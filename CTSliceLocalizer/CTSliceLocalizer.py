@@ -340,7 +340,7 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
             tolerance: on the location scale.
 
         Returns:
-            list of (index, z_mm, location, distance_mm).
+            list of (index, z_mm, location, distance_mm, file).
         """
         from CTSliceLocalizerPanel import following_up
 

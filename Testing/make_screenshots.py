@@ -59,6 +59,22 @@ def follow_up(app) -> None:
     slicer.app.layoutManager().sliceWidget(names[0]).sliceLogic().SetSliceOffset(-49)
 
 
+def points(app) -> None:
+    """Step 10: a point on the baseline, carried over to the follow-up as a proposal."""
+    import slicer
+    import vtk
+
+    follow_up(app)
+    following = app.module("CTSliceLocalizer").widget.sections[1]
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "Findings")
+    node.CreateDefaultDisplayNodes()
+    node.AddControlPointWorld(vtk.vtkVector3d(-28.0, 163.0, -52.0), "Node")
+    app.click(following.ui.moreButton)
+    app.choose(following.ui.markupsSelector, node)
+    app.click(following.ui.carryButton)
+    slicer.app.layoutManager().sliceWidget("CTBaseline").sliceLogic().SetSliceOffset(-52)
+
+
 def annotate(app) -> None:
     """Labels of a scan, some of them proposals of the model."""
     module = app.load("CTSliceLocalizer")
@@ -79,6 +95,7 @@ PICTURES = {
     "tutorial-plot": plot,
     "tutorial-warning": warn,
     "tutorial-follow-up": follow_up,
+    "tutorial-points": points,
     "tutorial-annotate": annotate,
 }
 

@@ -23,12 +23,21 @@ _PROPOSAL = "CTSliceLocalizer.Proposal"
 
 
 class SimilarSlice(NamedTuple):
-    """A slice of the follow-up that shows about the same place: its index, z in mm, location, distance in mm."""
+    """A slice of the follow-up that shows about the same place.
+
+    Attributes:
+        index: as stored.
+        z_mm: height of its centre.
+        location: on the article's scale.
+        distance_mm: from the place itself.
+        file: name of its DICOM file, or empty.
+    """
 
     index: int
     z_mm: float
     location: float
     distance_mm: float
+    file: str = ""
 
 
 class Carried(NamedTuple):
@@ -195,6 +204,7 @@ def slicesWithin(baseline, followUp, zMm: float, tolerance: float) -> list[Simil
             float(location.z_mm[position]),
             float(location.location[position]),
             float(location.z_mm[position] - place.z_mm),
+            location.files[position] if location.files else "",
         )
         for position in location.match(target, tolerance)
     ]
@@ -202,16 +212,16 @@ def slicesWithin(baseline, followUp, zMm: float, tolerance: float) -> list[Simil
     data = match_nodes.dataNode(baseline, followUp)
     if data.GetNodeReference("slices") is not None:
         slicer.mrmlScene.RemoveNode(data.GetNodeReference("slices"))
-    table = scene.table_from_columns(
-        f"{followUp.GetName()}: slices like z {zMm:.1f} mm of {baseline.GetName()}",
-        {
-            "slice": [entry.index for entry in found],
-            "z (mm)": [entry.z_mm for entry in found],
-            "location": [entry.location for entry in found],
-            "distance (mm)": [entry.distance_mm for entry in found],
-        },
-        slicer.mrmlScene,
-    )
+    columns = {
+        "slice": [entry.index for entry in found],
+        "z (mm)": [entry.z_mm for entry in found],
+        "location": [entry.location for entry in found],
+        "distance (mm)": [entry.distance_mm for entry in found],
+    }
+    if location.files:
+        columns["file"] = [entry.file for entry in found]
+    name = f"{followUp.GetName()}: slices like z {zMm:.1f} mm of {baseline.GetName()}"
+    table = scene.table_from_columns(name, columns, slicer.mrmlScene)
     data.SetNodeReferenceID("slices", table.GetID())
     scene.show_in_subject_hierarchy(table, followUp)
     return found

@@ -80,7 +80,7 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
 
     def exit(self) -> None:
         """Other modules get the user's own layout and Slicer's own link; the match stays."""
-        self._entered = False
+        self._entered, self._cancelled = False, True
         self.logic.leaveSideBySide()
 
     def cleanup(self) -> None:
@@ -273,6 +273,8 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
             self._problem = _("Follow up failed ({kind}): the error log tells more.").format(kind=type(error).__name__)
         finally:
             self._running = False
+        if not self._entered:  # left while it ran
+            self.logic.leaveSideBySide()
         if not self._closed:
             self._showProgress()
             self._refresh()

@@ -211,6 +211,28 @@ def test_similar_slices_are_listed_and_gone_to(slicer_app, panel):
     assert "not covered" in ui.followUpMessageLabel.text
 
 
+def test_similar_slices_name_their_files_where_there_are_any(slicer_app, panel, monkeypatch):
+    from dataclasses import replace
+
+    import slicer
+    from CTSliceLocalizerLib import predictor
+
+    locate = predictor.locate
+
+    def with_files(volume, **options):
+        found = locate(volume, **options)
+        return replace(found, files=tuple(f"{index + 1}.dcm" for index in found.index))
+
+    monkeypatch.setattr(predictor, "locate", with_files)
+    panel.logic.match(panel.baseline, panel.followUp)
+    found = panel.logic.slicesWithin(panel.baseline, panel.followUp, zMm=-101.5)
+    assert [entry.file for entry in found] == [f"{entry.index + 1}.dcm" for entry in found]
+    table = slicer.util.getNode(f"{FOLLOW_UP}: slices like z -101.5 mm of CTChestSample")
+    assert table.GetCellText(0, 4) == found[0].file
+    panel.logic.clearMatch(panel.baseline, panel.followUp)
+    assert not slicer.mrmlScene.IsNodePresent(table)
+
+
 def test_points_are_carried_over_as_proposals(slicer_app, panel):
     import slicer
 
@@ -347,6 +369,20 @@ def test_cancel_by_click_while_it_runs(slicer_app, panel):
     slicer_app.click(panel.ui.linkButton)
     assert panel.ui.linkButton.checked
     assert panel.ui.followUpMessageLabel.text == ""
+
+
+def test_leaving_the_module_while_it_runs(slicer_app, panel):
+    import qt
+
+    layout = slicer_app.layoutManager.layout
+    qt.QTimer.singleShot(0, slicer_app.leave)
+    slicer_app.click(panel.ui.linkButton)
+    assert slicer_app.selected() == ""
+    assert slicer_app.layoutManager.layout == layout
+    assert not panel.logic.isSideBySide()
+    slicer_app.select("CTSliceLocalizer")
+    assert not panel.ui.linkButton.checked
+    assert panel.ui.linkButton.enabled
 
 
 def test_the_same_volume_twice_is_said(slicer_app, panel):
