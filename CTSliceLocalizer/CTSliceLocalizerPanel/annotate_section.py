@@ -36,11 +36,12 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         self._guiTag = None
         self._observedParameterNode = None
         self._observedVolume = None
-        self._entered = self._running = self._cancelled = self._closed = False
+        self._entered = self._acting = self._running = self._cancelled = self._closed = False
         self._problem = ""
         self._shown = None
         self._setUpWidgets()
         self.shortcuts = AnnotationShortcuts(self._keys(), self._showKeys)
+        self.logic.annotations.listeners.append(self._onLabelsChanged)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAdded)
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartsToClose)
@@ -71,6 +72,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
     def cleanup(self) -> None:
         """Drop keys and observers; everything is saved already."""
         self._closed = self._cancelled = True
+        self.logic.annotations.listeners.remove(self._onLabelsChanged)
         self.shortcuts.remove()
         self.setParameterNode(None)
         self.removeObservers()
@@ -194,7 +196,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
 
         if self._running or self._closed:
             return False
-        self._problem = ""
+        self._problem, self._acting = "", True
         try:
             action(*arguments)
         except CTError as error:
@@ -204,6 +206,8 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
             self._problem = _("That failed ({kind}): the error log tells more. The labels are kept.").format(
                 kind=type(error).__name__
             )
+        finally:
+            self._acting = False
         self._refresh()
         return not self._problem
 
@@ -237,6 +241,10 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
             if self.volume is not None:
                 self.addObserver(self.volume, self.volume.TransformModifiedEvent, self._onVolumeModified)
         self._refresh()
+
+    def _onLabelsChanged(self, volumeNode) -> None:
+        if volumeNode is self.volume and not self._acting:  # by a script
+            self._refresh()
 
     def _onVolumeModified(self, _caller, _event) -> None:
         self._refresh()
@@ -484,7 +492,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         wasBlocked = ui.seriesSelector.blockSignals(True)
         ui.seriesSelector.clear()
         for series, count in zip(worklist.series, counts):
-            ui.seriesSelector.addItem(f"{series.title} ({_('no labels') if not count else f'{count} labels'})")
+            ui.seriesSelector.addItem(_("{count} labels: {series}").format(count=count, series=series.title))
         current = -1 if worklist.current is None else worklist.current
         ui.seriesSelector.currentIndex = current
         ui.seriesSelector.blockSignals(wasBlocked)

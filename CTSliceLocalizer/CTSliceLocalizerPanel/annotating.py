@@ -80,10 +80,12 @@ class Annotations:
     Attributes:
         spareFolder: where labels go that can't be saved in their place.
         folder: gives the folder for labels that the user chose; empty for beside the data.
+        listeners: called with the volume node after every change, also one that a script made.
     """
 
     spareFolder: Path
     folder: Callable[[], str] = lambda: ""
+    listeners: list[Callable[[object], None]] = field(default_factory=list)
     _kept: dict[str, _Kept] = field(default_factory=dict)
 
     def labelling(self, volumeNode) -> Labelling:
@@ -173,7 +175,7 @@ class Annotations:
             for estimate in location.landmarks
             if estimate.inside and estimate.z_mm is not None
         }
-        return self.labelling(volumeNode)
+        return self._after(volumeNode, False)
 
     def accept(self, volumeNode, landmark: str) -> Labelling:
         """Label a landmark where the model proposes it.
@@ -312,6 +314,8 @@ class Annotations:
         kept.notice = notice
         if changed:
             self._write(volumeNode, kept)
+        for listener in self.listeners:
+            listener(volumeNode)
         return self.labelling(volumeNode)
 
     def _write(self, volumeNode, kept: _Kept) -> None:

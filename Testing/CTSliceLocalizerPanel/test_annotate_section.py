@@ -278,6 +278,12 @@ class TestMessages:
         slicer_app.press("9")
         assert cells(panel, "L1")[2] == str(index_at(chest().landmarks["L1"]))
 
+    def test_what_a_script_does_is_shown(self, slicer_app, panel, volume):
+        panel.logic.labelSlice(volume, "T12", chest().landmarks["T12"])
+        assert cells(panel, "T12")[2] == str(index_at(chest().landmarks["T12"]))
+        panel.logic.undoLabel(volume)
+        assert cells(panel, "T12")[2] == ""
+
     def test_nothing_to_delete(self, slicer_app, panel, volume):
         slicer_app.press(key("Key_Delete"))
         assert "This slice has no label" in panel.ui.messageLabel.text
