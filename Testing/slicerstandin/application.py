@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from types import SimpleNamespace
 
 import slicer
@@ -21,6 +22,12 @@ class qSlicerApplication(QtWidgets.QApplication):
         self.setApplicationName("Slicer")
         self.setQuitOnLastWindowClosed(False)
         self.setStyle("Fusion")
+
+    def processEvents(self, *args):
+        """Let events that wait happen."""
+        super().processEvents(*args)
+        # PySide6 gives away a reference to None that is not its own; before Python 3.12 some 10,000 calls end it all
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
 
     majorVersion = QtCore.Property(int, lambda _self: 5)
     minorVersion = QtCore.Property(int, lambda _self: 12)

@@ -45,7 +45,9 @@ class IOManager(QtCore.QObject):
             loaded.AddItem(node)
         return True
 
-    def saveNodes(self, _kind, properties, _messages=None):
+    def saveNodes(self, kind, properties, _messages=None):
+        if kind == "SceneFile":
+            return bool(slicer.mrmlScene.WriteToMRB(str(properties["fileName"])))
         node = slicer.mrmlScene.GetNodeByID(properties["nodeID"])
         node.AddDefaultStorageNode()
         storage = node.GetStorageNode()

@@ -138,9 +138,11 @@ class Session:
         )
 
     def select(self, name: str) -> None:
-        """Come to a module, as by the module selector."""
+        """Come to a module, as by the module selector; one of Slicer's own is not there, it shows nothing."""
         if self._selected:
             self.leave()
+        if name not in self._modules:
+            return
         parent = self._modules[name].widgetRepresentation()
         if parent is None:
             return
@@ -247,6 +249,7 @@ class Session:
         while not condition():
             assert timer.elapsed() < seconds * 1000, "it did not come to hold in time"
             self.application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+            QtCore.QThread.msleep(5)  # what is waited for may need the processor
         self.settle()
 
     # -- scene -------------------------------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ class SliceView:
         self._widget = widget
 
     def forceRender(self):
-        self._widget.repaint()
+        self._widget.draw()
 
     def scheduleRender(self):
         self._widget.update()
