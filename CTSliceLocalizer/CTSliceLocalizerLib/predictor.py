@@ -67,7 +67,7 @@ def locate(
         volume: any CT in HU, in any orientation.
         engine: "auto" (LiteRT where it is there, else numpy), "numpy" or "litert".
         model: a model other than the shipped one.
-        progress: called with slices done, slices in all, and a text; False cancels.
+        progress: called with steps done, steps in all, and a text; False cancels.
 
     Returns:
         Locations with sigma, landmarks and flags; ``refused`` is set where the scan is no CT of a body.
@@ -90,10 +90,12 @@ def locate(
     if problem:
         return refusal(problem, series=series, flags=warnings, model=about_model)
     try:
-        grid = slicegrid.make(axial)
+        grid = slicegrid.make(axial, progress=_half(progress, 0))
     except CTError as error:
+        if error.code == "cancelled":
+            raise
         return refusal(Flag(error.code, str(error)), series=series, flags=warnings, model=about_model)
-    estimates = estimate(grid, model, progress)
+    estimates = estimate(grid, model, _half(progress, 1))
     index = np.array(axial.meta.get("slice_index", range(len(axial.array))))
     return curve.fit(
         estimates,
@@ -137,6 +139,13 @@ def describe(volume: CTVolume, axial: CTVolume) -> dict[str, Any]:
         "slices": len(z_mm),
         "z_mm": [round(float(z_mm[0]), 3), round(float(z_mm[-1]), 3)],
     }
+
+
+def _half(progress: Progress | None, number: int) -> Progress | None:
+    """The progress of the first or second half of the work; both go over the same number of cells."""
+    if progress is None:
+        return None
+    return lambda done, total, text: progress(number * total + done, 2 * total, text)
 
 
 def _not_hounsfield(axial: CTVolume) -> Flag | None:

@@ -11,6 +11,7 @@ import pytest
 import SimpleITK as sitk
 from CTSliceLocalizerLib import evaluation, predictor
 from CTVolumeLib import dicom
+from CTVolumeLib.errors import CTError
 from CTVolumeLib.samples import sample
 from CTVolumeLib.volume import CTVolume
 
@@ -102,3 +103,20 @@ def test_bars_on_held_out_patients(ct_data: Path) -> None:
     assert figures["hn"]["median_mm"] <= 15
     assert figures["other"]["median_mm"] <= 25
     assert figures["hn"]["gross_not_flagged"] == figures["other"]["gross_not_flagged"] == 0
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+def test_progress_goes_up_and_can_cancel_at_any_step(scan, step):
+    steps = []
+
+    def progress(done, total, text):
+        steps.append((done / total, text))
+        return len(steps) < step
+
+    with pytest.raises(CTError) as caught:
+        predictor.locate(scan, progress=progress)
+    assert caught.value.code == "cancelled"
+    assert len(steps) == step
+    shares = [share for share, _ in steps]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] <= shares[-1] <= 1

@@ -11,8 +11,8 @@ import pytest
 import support_mrml as mrml
 
 ROOT = Path(__file__).parents[2]
-STEPS = 3
-"""Times that locating the sample scan asks whether to go on; less than there are is fine, more is not."""
+STEPS = 5
+"""Times that locating the sample scan asks at least whether to go on, at the start of the work and in the network."""
 
 
 @pytest.fixture
@@ -319,6 +319,17 @@ def test_a_reload_shows_the_result_again(slicer_app, panel, volume):
     assert "mid chest" in ui.currentLabel.text
 
 
+def test_the_reload_button_takes_panel_and_library_along(slicer_app, panel, volume):
+    locate(slicer_app, panel, volume)
+    before = sys.modules["CTSliceLocalizerPanel.location_nodes"], sys.modules["CTSliceLocalizerLib.results"]
+    panel.widget.onReload()
+    slicer_app.settle()
+    again = slicer_app.module("CTSliceLocalizer")
+    after = sys.modules["CTSliceLocalizerPanel.location_nodes"], sys.modules["CTSliceLocalizerLib.results"]
+    assert all(new is not old for new, old in zip(after, before))
+    assert again.logic.location(volume) is not None
+
+
 def test_saved_scenes_bring_settings_and_results_back(slicer_app, panel, volume, tmp_path):
     locate(slicer_app, panel, volume)
     before = panel.logic.location(volume)
@@ -404,6 +415,7 @@ def test_litert_is_offered_and_never_needed(slicer_app, panel, volume, monkeypat
     assert "LiteRT could not be installed" in panel.ui.messageLabel.text
     assert not panel.ui.liteRTCheckBox.isChecked()
     assert panel.widget.parameterNode.useLiteRT is False
+    assert slicer_app.pip == [("pip_ensure", [faster_engine.REQUIREMENT], {"requester": "CTSliceLocalizer"})]
     locate(slicer_app, panel, volume)
 
 
