@@ -352,3 +352,24 @@ def test_settings_are_isolated(slicer_app):
     qt.QSettings().setValue("Mine/Flag", True)
     assert slicer.util.settingsValue("Mine/Flag", False, converter=slicer.util.toBool) is True
     assert slicer_app.temporary in qt.QSettings().fileName()
+
+
+def test_the_extension_loads_without_a_main_window():
+    """As Slicer's own generic test of each module does: no window, no layout manager."""
+    pytest.importorskip("slicer", reason="slicer-core is not installed: tests of the panels are left out")
+    pytest.importorskip("PySide6", reason="PySide6 is not installed: tests of the panels are left out")
+    from slicerstandin.session import Session
+
+    app = Session().start(window=False)
+    try:
+        import slicer
+
+        assert slicer.util.mainWindow() is None
+        assert slicer.app.layoutManager() is None
+        module = app.load("CTSliceLocalizer")
+        assert module.parent.isEntered
+        assert module.logic.getParameterNode().inputVolume is None
+        app.closeScene()
+        app.leave()
+    finally:
+        app.end()

@@ -39,8 +39,8 @@ class Session:
 
     # -- start and end -----------------------------------------------------------------------------------------
 
-    def start(self) -> Session:
-        """Put everything in place."""
+    def start(self, window: bool = True) -> Session:
+        """Put everything in place; without a window as ``Slicer --no-main-window``, which has no views either."""
         from . import application
 
         pythonqt.ANSWERS.clear()
@@ -66,11 +66,13 @@ class Session:
         from .layout import SIZE, qSlicerLayoutManager
 
         self.ioManager = IOManager()
-        self.window = application.MainWindow()
-        self.window.resize(SIZE[0] + self.panel_width + 8, SIZE[1] + 30)
-        self.layoutManager = qSlicerLayoutManager(self.scene, self.logic, self.window.viewArea())
-        self.window.show()
-        self.window.activateWindow()
+        self.window = self.layoutManager = None
+        if window:
+            self.window = application.MainWindow()
+            self.window.resize(SIZE[0] + self.panel_width + 8, SIZE[1] + 30)
+            self.layoutManager = qSlicerLayoutManager(self.scene, self.logic, self.window.viewArea())
+            self.window.show()
+            self.window.activateWindow()
         self._put(slicer.util, "mainWindow", lambda: self.window)
         app.processEvents()
         return self
@@ -88,12 +90,13 @@ class Session:
                 self.moduleManager.moduleAboutToBeUnloaded.emit(name)
             self.application.processEvents()
         finally:
-            self.window.close()
-            self.layoutManager.end()
+            if self.window is not None:
+                self.window.close()
+                self.layoutManager.end()
+                self.window.deleteLater()
             for name in self._modules:
                 for extra in [key for key in sys.modules if key == name or key.startswith(f"{name}Panel")]:
                     sys.modules.pop(extra)
-            self.window.deleteLater()
             pythonqt.forget_connections()
             self.application.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete.value)
             self.application.processEvents()
@@ -146,7 +149,8 @@ class Session:
         parent = self._modules[name].widgetRepresentation()
         if parent is None:
             return
-        self.window.showPanel(parent, self.panel_width)
+        if self.window is not None:
+            self.window.showPanel(parent, self.panel_width)
         self._selected = name
         parent.enter()
         self.settle()

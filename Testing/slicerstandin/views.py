@@ -201,6 +201,10 @@ class PlotWidget(ViewWidget):
     def plotView(self):
         return self
 
+    def repaint(self):
+        """What ``slicer.util.forceRenderAllViews`` calls."""
+        self.draw()
+
     def mrmlPlotChartNode(self):
         return self.node().GetPlotChartNode()
 
