@@ -334,8 +334,9 @@ class LocateSection(PanelSection, VTKObservationMixin):
             return
         _height, place = found
         if place is None:
-            self.ui.currentLabel.text = _("This slice lies outside the scan.")
+            # Two lines as well: nothing below jumps while scrolling.
+            self.ui.currentLabel.text = _("This slice lies outside the scan.") + "<br>"
             return
-        self.ui.currentLabel.text = _("This slice: <b>{words}</b>, location {location:.3f} ± {sigma:.3f}").format(
+        self.ui.currentLabel.text = _("This slice: <b>{words}</b><br>Location {location:.3f} ± {sigma:.3f}").format(
             words=place.words, location=place.location, sigma=place.sigma
         )
