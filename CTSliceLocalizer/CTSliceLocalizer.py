@@ -354,15 +354,15 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
         Returns:
             (node, count, left_out, method): the new markups; method is "registered" or "centres" (in plane).
         """
-        from CTSliceLocalizerPanel import following_up
+        from CTSliceLocalizerPanel import carrying_over
 
-        return following_up.carryOver(markups, baseline, followUp, refine, progress)
+        return carrying_over.carryOver(markups, baseline, followUp, refine, progress)
 
     def transformToFollowUp(self, baseline, followUp, refine=True, progress=None):
         """A linear transform node that lays the baseline onto the follow-up: a start for registration modules."""
-        from CTSliceLocalizerPanel import following_up
+        from CTSliceLocalizerPanel import carrying_over
 
-        return following_up.transformToFollowUp(baseline, followUp, refine, progress)
+        return carrying_over.transformToFollowUp(baseline, followUp, refine, progress)
 
     def clearMatch(self, baseline, followUp):
         """Remove a match, the locations that were made for it and the side-by-side views; back to the layout before."""
@@ -649,6 +649,31 @@ class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
             logic.undoLabel(node)
             assert logic.labelling(node).count == 0
             logic.setLabelsFolder("")
+
+    def test_annotate_worklist(self):
+        """Series of a folder are opened one after the other; labels lie beside their slices and come back."""
+        import json
+        import tempfile
+        from pathlib import Path
+
+        from CTVolumeLib import phantom, phantom_dicom
+
+        patient = phantom.make(phantom.PhantomParameters(coverage=(0.2, 0.3), spacing=(8.0, 8.0, 8.0)))
+        logic = CTSliceLocalizerLogic()
+        logic.setLabelsFolder("")
+        with tempfile.TemporaryDirectory() as folder:
+            for number in (1, 2):
+                phantom_dicom.write_dicom(patient.volume, Path(folder) / f"series{number}", series_number=number)
+            assert len(logic.listSeries(folder).series) == 2
+            node, name = logic.nextSeries(), "Bifurcation of trachea"
+            height = patient.landmarks[name]
+            assert abs(logic.labelSlice(node, name, height).row(name).zMm - height) <= 4
+            labels = json.loads((Path(folder) / "series1" / "labels.json").read_text(encoding="utf-8"))
+            assert (Path(folder) / "series1" / labels[name]).is_file()
+            logic.nextSeries()
+            assert logic.labelling(logic.previousSeries()).count == 1
+            logic.worklist.close()
+        assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
 
     def test_clear_leaves_nothing(self):
         """After Locate and Clear the scene holds the nodes that it held before, also after a cancel."""

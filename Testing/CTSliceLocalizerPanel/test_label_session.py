@@ -22,13 +22,6 @@ C1, C7, T1 = 30, 22, 21
 
 
 @pytest.fixture
-def world():
-    world = mrml.start()
-    yield world
-    mrml.stop(world)
-
-
-@pytest.fixture
 def panel(world):
     """The panel's files under test; they need slicer, so they are imported here."""
     from types import SimpleNamespace
@@ -342,6 +335,18 @@ class TestAnnotations:
         found = annotations.load(node, tmp_path / "points.mrk.json")
         assert (found.row("C1").position, found.row("C7").position) == (C1, C7)
         assert annotations.undo(node).row("C1").position is None
+
+    def test_markups_of_a_scan_that_lies_askew(self, panel, annotations, tmp_path):
+        matrix = np.diag([-2.0, -2.0, STEP, 1.0])
+        angle = np.radians(30)
+        turn = np.eye(4)
+        turn[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+        matrix[:3, 3] = (150, 90, -20)
+        node = volume_node(matrix=turn @ matrix)
+        annotations.labelSlice(node, "2", zMm=panel.nodes.slicesOf(node, panel.nodes.sourceOf(node)).zMm[C1])
+        annotations.save(node, tmp_path / "points.mrk.json")
+        annotations.removeLabel(node, "2")
+        assert annotations.load(node, tmp_path / "points.mrk.json").row("C1").position == C1
 
     def test_markups_of_another_scan_are_refused(self, panel, annotations, folder, tmp_path):
         node = volume_node(folder)

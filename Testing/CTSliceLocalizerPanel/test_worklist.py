@@ -269,3 +269,10 @@ def write_volume_file(path) -> None:
     image.SetDirection(volume.direction)
     path.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(image, str(path))
+
+
+def test_the_self_test_of_the_module(slicer_app):
+    test = slicer_app.load("CTSliceLocalizer").file.CTSliceLocalizerTest()
+    for name in ("test_annotate", "test_annotate_worklist"):
+        test.setUp()
+        getattr(test, name)()
