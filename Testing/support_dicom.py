@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
+from CTVolumeLib import dicom
+from CTVolumeLib.errors import CTError
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
@@ -141,8 +144,13 @@ def series(
             slice_.compress(compress, generate_instance_uid=False)
         if edit is not None and edit(slice_, k) is False:
             continue
-        write(slice_, folder / names.format((k * 7 + 3) % count if np.gcd(7, count) == 1 else count - k))
+        write(slice_, folder / names.format(file_number(k, count)))
     return hu
+
+
+def file_number(k: int, count: int) -> int:
+    """The number in the name of slice k's file, in an order that is not that of the positions."""
+    return (k * 7 + 3) % count if np.gcd(7, count) == 1 else count - k
 
 
 def enhanced(path: Path, hu: np.ndarray, *, step: float = 2.0, edit: Callable[[Dataset], object] | None = None) -> None:
@@ -182,6 +190,25 @@ def zipped(folder: Path, path: Path) -> Path:
             if file.is_file():
                 archive.write(file, file.relative_to(folder))
     return path
+
+
+def refusal(path: Path) -> CTError:
+    """The error of reading; its text names what was asked for and says what to do."""
+    with pytest.raises(CTError) as caught:
+        dicom.read(path)
+    assert caught.value.message.endswith(".")
+    return caught.value
+
+
+def remove(*keywords: str) -> Edit:
+    """An edit that deletes elements."""
+
+    def edit(slice_: Dataset, _: int) -> None:
+        for keyword in keywords:
+            if keyword in slice_:
+                delattr(slice_, keyword)
+
+    return edit
 
 
 def codes(volume: object) -> list[str]:

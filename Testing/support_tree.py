@@ -57,7 +57,7 @@ def tree(folder: Path, count: int = 3, *, patients: int = 2, slices: int = COUNT
         support_dicom.series(
             folder / path, hu, step=STEP_MM, series_uid=uid, spacing=(192 / pixels, 192 / pixels), names="{}.dcm"
         )
-        files = _files(slices)
+        files = tuple(f"{support_dicom.file_number(k, slices)}.dcm" for k in range(slices))
         labels = {name: files[k] for name, k in LANDMARKS.items()}
         (folder / path / "labels.json").write_text(json.dumps(labels))
         planted.append(Planted(folder / path, path, uid, hu, files))
@@ -74,9 +74,3 @@ def locations(planted: list[Planted], path: Path) -> dict[str, float]:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder with its bytes."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def _files(count: int) -> tuple[str, ...]:
-    """The names that ``support_dicom.series`` gives: numbered, but in no anatomical order."""
-    jumps = np.gcd(7, count) == 1
-    return tuple(f"{(k * 7 + 3) % count if jumps else count - k}.dcm" for k in range(count))
