@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import support_mrml
 from support_browser import browser  # noqa: F401 (a fixture)
 
 
@@ -19,6 +20,20 @@ def ct_data() -> Path:
     missing = [name for name in ("vol", "dicom", "landmarks.csv", "scans.csv") if not (path / name).exists()]
     assert not missing, f"CT_DATA_DIR lacks {missing}"
     return path
+
+
+@pytest.fixture
+def world():
+    """A real MRML scene with its logics for one test, without the application; ``slicer.mrmlScene`` meanwhile."""
+    world = support_mrml.start()
+    yield world
+    support_mrml.stop(world)
+
+
+@pytest.fixture
+def scene(world):
+    """The scene of ``world``."""
+    return world.scene
 
 
 @pytest.fixture

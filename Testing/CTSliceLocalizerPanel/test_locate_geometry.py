@@ -7,7 +7,6 @@ import itertools
 
 import numpy as np
 import pytest
-import support_mrml as mrml
 from CTVolumeLib import dicom, samples
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
@@ -15,13 +14,6 @@ from scipy import ndimage
 ORDERS = [
     (order, flips) for order in itertools.permutations(range(3)) for flips in itertools.product((False, True), repeat=3)
 ]
-
-
-@pytest.fixture
-def scene():
-    world = mrml.start()
-    yield world.scene
-    mrml.stop(world)
 
 
 @functools.cache

@@ -16,13 +16,6 @@ SHAPE = (60, 8, 9)
 
 
 @pytest.fixture
-def scene():
-    world = mrml.start()
-    yield world.scene
-    mrml.stop(world)
-
-
-@pytest.fixture
 def nodes(scene):
     from CTSliceLocalizerPanel import location_nodes
 
