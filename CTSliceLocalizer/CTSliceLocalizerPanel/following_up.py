@@ -1,4 +1,4 @@
-"""What the buttons of Follow up do, without widgets: match, link, correct, list slices, carry points, align."""
+"""What the buttons of Follow up do, without widgets: match two volumes, link their views, list similar slices."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ from slicer.i18n import tr as _
 
 from . import comparison_layout, location_nodes, match_nodes
 from .linked_scrolling import LinkedScrolling
-
-MARKUPS = (
-    "vtkMRMLMarkupsFiducialNode",
-    "vtkMRMLMarkupsLineNode",
-    "vtkMRMLMarkupsAngleNode",
-    "vtkMRMLMarkupsCurveNode",
-    "vtkMRMLMarkupsClosedCurveNode",
-)
-"""Markups that are carried over point by point."""
-
-_PROPOSAL = "CTSliceLocalizer.Proposal"
 
 
 class SimilarSlice(NamedTuple):
@@ -38,15 +27,6 @@ class SimilarSlice(NamedTuple):
     location: float
     distance_mm: float
     file: str = ""
-
-
-class Carried(NamedTuple):
-    """Points that were carried over: the new node, how many, how many are not covered, and how they were found."""
-
-    node: object
-    count: int
-    left_out: int
-    method: str
 
 
 def match(baseline, followUp, locate, refine: bool = True, progress=None):
@@ -70,7 +50,7 @@ def match(baseline, followUp, locate, refine: bool = True, progress=None):
     from CTSliceLocalizerLib.places import PlaceMap
     from CTVolumeLib import scene
 
-    _checkPair(baseline, followUp)
+    checkPair(baseline, followUp)
     located = []
     try:
         for number, volume in enumerate((baseline, followUp)):
@@ -82,7 +62,7 @@ def match(baseline, followUp, locate, refine: bool = True, progress=None):
         if refine and found.line is not None:
             volumes = [scene.volume_from_node(volume) for volume in (baseline, followUp)]
             found = registration.refine(found, *volumes, _part(progress, 70, 30, _("Comparing the images")))
-        _checkPair(baseline, followUp)
+        checkPair(baseline, followUp)
         PlaceMap(found)  # or it says why there is none
     except BaseException:
         # A cancelled match leaves nothing behind that wasn't there.
@@ -227,104 +207,6 @@ def slicesWithin(baseline, followUp, zMm: float, tolerance: float) -> list[Simil
     return found
 
 
-def align(baseline, followUp, refine: bool = True, progress=None):
-    """How the baseline lies in the follow-up in all three directions; kept with the match.
-
-    Returns:
-        ``CTSliceLocalizerLib.alignment.Alignment``, in LPS mm.
-    """
-    from CTSliceLocalizerLib import alignment
-    from CTVolumeLib import scene
-
-    placeMap(baseline, followUp)  # or it says why not
-    kept = match_nodes.alignmentOf(baseline, followUp)
-    if kept is not None and (refine or kept.method == "centres"):
-        return kept
-    found = alignment.align(
-        match_nodes.matchOf(baseline, followUp),
-        scene.volume_from_node(baseline),
-        scene.volume_from_node(followUp),
-        offset_mm=match_nodes.offsetOf(baseline, followUp),
-        register=refine,
-        progress=progress,
-    )
-    _checkPair(baseline, followUp)
-    if refine:
-        match_nodes.setAlignment(baseline, followUp, found)
-    return found
-
-
-def carryOver(markups, baseline, followUp, refine: bool = True, progress=None) -> Carried:
-    """Put the points of markups on the baseline onto the follow-up, as proposals in a new node.
-
-    The height is that of the match; left-right and front-back are those of ``align``. The description of each point
-    says how sure it is. Labels end with a question mark until the user has looked.
-
-    Raises:
-        CTError: no points, none of them covered, or a line or curve that is covered in part only.
-    """
-    import numpy as np
-    from CTSliceLocalizerLib import alignment
-    from CTVolumeLib import scene
-    from CTVolumeLib.errors import CTError
-
-    if markups is None or not any(markups.IsA(name) for name in MARKUPS):
-        raise CTError("no_markups", "No points, line or curve is chosen.", "Choose markups that lie on the baseline.")
-    name = markups.GetName()
-    defined = [
-        number
-        for number in range(markups.GetNumberOfControlPoints())
-        if markups.GetNthControlPointPositionStatus(number) == markups.PositionDefined
-    ]
-    if not defined:
-        raise CTError("no_markups", f"{name} has no points.", "Place points on the baseline first.")
-    found = align(baseline, followUp, refine, progress)
-    points = np.array([markups.GetNthControlPointPositionWorld(number) for number in defined]) * [-1, -1, 1]
-    kept = match_nodes.matchOf(baseline, followUp)
-    carried = alignment.carry(kept, found, points, match_nodes.offsetOf(baseline, followUp))
-    covered = [(number, point) for number, point in zip(defined, carried) if point.place.covered]
-    separate = markups.IsA("vtkMRMLMarkupsFiducialNode")
-    if not covered or (len(covered) < len(carried) and not separate):
-        part = "" if not covered else "all of "
-        raise CTError("not_covered", f"The follow-up does not show {part}{name}.", "Nothing was carried over.")
-    with scene.temporary_nodes() as keep:
-        node = slicer.mrmlScene.AddNewNodeByClass(markups.GetClassName(), f"{name}: proposals in {followUp.GetName()}")
-        node.CreateDefaultDisplayNodes()
-        node.SetAttribute(_PROPOSAL, "1")
-        node.GetDisplayNode().SetSelectedColor(1.0, 0.55, 0.0)
-        for number, point in covered:
-            _addProposal(node, markups.GetNthControlPointLabel(number), point)
-        keep(node)
-        scene.show_in_subject_hierarchy(node, followUp)
-    views = comparison_layout.existing()
-    if views is not None and comparison_layout.isShown():
-        comparison_layout.keepApart(views, [markups], [node])
-    return Carried(node, len(covered), len(carried) - len(covered), found.method)
-
-
-def transformToFollowUp(baseline, followUp, refine: bool = True, progress=None):
-    """A linear transform node that takes the baseline to the follow-up: a start for registration modules.
-
-    Returns:
-        vtkMRMLLinearTransformNode; the baseline under it lies on the follow-up. Made anew with each call of the same
-        two volumes.
-    """
-    import numpy as np
-    from CTVolumeLib.scene import LPS_TO_RAS
-
-    found = align(baseline, followUp, refine, progress)
-    name = f"{baseline.GetName()} to {followUp.GetName()}"
-    data = match_nodes.dataNode(baseline, followUp)
-    node = data.GetNodeReference("transform")
-    if node is None:
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
-        data.SetNodeReferenceID("transform", node.GetID())
-    matrix = np.asarray(LPS_TO_RAS) @ found.matrix @ LPS_TO_RAS
-    node.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
-    node.SetDescription(methodInWords(found.method))
-    return node
-
-
 def proposedPair() -> tuple:
     """The two volumes to follow up where there is no doubt: there are just two, the earlier one first.
 
@@ -354,38 +236,28 @@ def placeInWords(place, fromFollowUp: bool = False) -> str:
             mm=place.beyond_mm, **names
         )
     return _("{here} z {z:.1f} mm is {there} z {to:.1f} mm \u00b1 {sigma:.1f} mm, {how}.").format(
-        to=place.z_mm, sigma=place.sigma_mm, how=_found(place), **names
+        to=place.z_mm, sigma=place.sigma_mm, how=foundInWords(place), **names
     )
 
 
-def methodInWords(method: str) -> str:
-    """How left-right and front-back of an alignment were found."""
-    if method == "registered":
-        return _("In plane by rigid registration of the two bodies (about \u00b1 5 mm).")
-    return _("In plane only by the centres of the two bodies (about \u00b1 15 mm): the images did not agree clearly.")
+def warnings(baseline, followUp) -> list[str]:
+    """What the user has to know before trusting the kept match: sentences on the match and on each scan."""
+    found = match_nodes.matchOf(baseline, followUp)
+    if found is None:
+        return []
+    sentences = [flag.text for flag in found.flags]
+    for role, volume in ((_("Baseline"), baseline), (_("Follow-up"), followUp)):
+        sentences += [f"{role}: {flag.text}" for flag in location_nodes.locationOf(volume).flags]
+    return sentences
 
 
-def _addProposal(node, label: str, point) -> None:
-    import vtk
-
-    place = point.place
-    number = node.AddControlPointWorld(vtk.vtkVector3d(*(point.point_lps * [-1, -1, 1])), f"{label}?")
-    node.SetNthControlPointDescription(
-        number,
-        _("Proposal: z \u00b1 {z:.1f} mm ({how}), in plane \u00b1 {plane:.0f} mm ({by})").format(
-            z=place.sigma_mm,
-            how=_found(place),
-            plane=point.in_plane_sigma_mm,
-            by=_("registered") if point.method == "registered" else _("centres of the bodies"),
-        ),
-    )
-
-
-def _found(place) -> str:
+def foundInWords(place) -> str:
+    """How the height of a ``Place`` was found."""
     return _("confirmed by the images") if place.registered else _("by the body curves only")
 
 
-def _checkPair(baseline, followUp) -> None:
+def checkPair(baseline, followUp) -> None:
+    """Two different volumes that are in the scene, or an error that says what is wrong."""
     from CTVolumeLib.errors import CTError
 
     if baseline is None or followUp is None:

@@ -11,7 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from . import following_up, match_nodes
+from . import carrying_over, following_up, match_nodes
 from .section import PanelSection, warning
 
 _COLUMNS = ("Slice", "z (mm)", "Location", "Off (mm)")
@@ -169,7 +169,7 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
             )
             if done.left_out:
                 words += " " + _("The follow-up does not cover the others.")
-            self._note = f"{words} {following_up.methodInWords(done.method)}"
+            self._note = f"{words} {carrying_over.methodInWords(done.method)}"
 
         self._run(carry)
 
@@ -341,7 +341,7 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         lines = [self._problem] if self._problem else []
         if same:
             lines.append(_("Baseline and follow-up are the same volume: choose two different ones."))
-        lines += [flag.text for flag in found.flags] if found is not None else []
+        lines += following_up.warnings(baseline, followUp) if chosen else []
         ui.followUpMessageLabel.text = "<br>".join(warning(line) for line in lines)
         ui.followUpMessageLabel.visible = bool(lines)
         for control in (ui.linkButton, ui.jumpButton):

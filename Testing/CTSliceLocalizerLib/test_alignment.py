@@ -114,3 +114,19 @@ def test_scans_that_share_nothing(baseline, followup):
     match = match_of(baseline, followup, KnownMap(shift_mm=2000.0))
     with pytest.raises(CTError, match="different parts"):
         alignment.align(match, baseline, followup)
+
+
+@pytest.mark.realct
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("names", "method"),
+    [(("wb01", "ch16"), "registered"), (("ch17", "ch19"), "centres")],
+    ids=["one person", "two people"],
+)
+def test_real_examinations(ct_data, names, method):
+    """The one pair of examinations of one person that overlaps is registered; the most alike two people are not."""
+    from CTSliceLocalizerLib import matching, predictor, registration
+
+    volumes = [dicom.read(ct_data / "vol" / f"{name}.nii.gz") for name in names]
+    found = registration.refine(matching.match(*map(predictor.locate, volumes)), *volumes)
+    assert alignment.align(found, *volumes).method == method

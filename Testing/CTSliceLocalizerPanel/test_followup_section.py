@@ -427,6 +427,22 @@ def test_a_scale_that_differs_is_flagged(slicer_app, panel):
     assert "times as long" in panel.ui.followUpMessageLabel.text
 
 
+def test_a_scan_that_is_stored_upside_down_is_flagged_and_scrolls_the_other_way(slicer_app, panel):
+    import slicer
+
+    array = slicer.util.arrayFromVolume(panel.followUp)
+    slicer.util.updateVolumeFromArray(panel.followUp, np.ascontiguousarray(array[::-1]))
+    slicer_app.click(panel.ui.linkButton)
+    text = panel.ui.followUpMessageLabel.text
+    assert "matched by their curves only" in text
+    assert "Follow-up: " in text
+    assert "Baseline: " not in text
+    ends = panel.logic.location(panel.followUp).z_mm[[0, -1]].sum()
+    for z, expected in [pair for pair in true_pairs() if pair[1] is not None][10:-10:10]:
+        slice_logic("CTBaseline").SetSliceOffset(z)
+        assert slice_logic("CTFollowUp").GetSliceOffset() == pytest.approx(ends - expected, abs=15.0)
+
+
 def test_different_patients_are_flagged_without_their_names(slicer_app, panel):
     import slicer
 
