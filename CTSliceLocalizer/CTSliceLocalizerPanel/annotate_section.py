@@ -44,7 +44,9 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         self.logic.annotations.listeners.append(self._onLabelsChanged)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.NodeAddedEvent, self._onNodeAdded)
+        self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartsToClose)
+        self.addObserver(scene, scene.EndCloseEvent, self._onSceneClosed)
 
     def setParameterNode(self, parameterNode) -> None:
         """Show another parameter node; None while the scene closes."""
@@ -251,6 +253,14 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
 
     def _onSceneStartsToClose(self, _caller, _event) -> None:
         self._cancelled = True
+
+    def _onSceneClosed(self, _caller, _event) -> None:
+        self.logic.annotations.forget()  # else the voxels stay in memory
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeRemoved(self, _caller, _event, node) -> None:
+        if node.IsA("vtkMRMLScalarVolumeNode"):
+            self.logic.annotations.forget()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeAdded(self, _caller, _event, node) -> None:

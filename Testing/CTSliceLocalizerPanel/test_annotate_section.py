@@ -531,6 +531,17 @@ class TestNothingIsLost:
         assert panel.section.volume is None
         assert "No volume is chosen" in panel.ui.messageLabel.text
 
+    def test_volumes_that_are_gone_are_not_held(self, slicer_app, panel, volume):
+        slicer_app.press("8")
+        other = add_volume(slicer_app, panel, "other")
+        slicer_app.press("8")
+        assert len(panel.logic.annotations._kept) == 2
+        slicer_app.scene.RemoveNode(other)
+        slicer_app.settle()
+        assert len(panel.logic.annotations._kept) == 1
+        slicer_app.closeScene()
+        assert not panel.logic.annotations._kept
+
     def test_the_list_of_points_goes(self, slicer_app, panel, volume):
         slicer_app.press("8")
         slicer_app.scene.RemoveNode(volume.GetNodeReference("CTSliceLocalizer.labels"))
