@@ -133,9 +133,10 @@ def test_locate_match_and_clear_leave_nothing(slicer_app, panel):
         return mrml.node_ids(slicer_app.scene)
 
     before = mrml.node_ids(slicer_app.scene)
-    extra = {slicer_app.scene.GetNodeByID(identifier).GetClassName() for identifier in once() - before}
+    after = once()
+    extra = {slicer_app.scene.GetNodeByID(identifier).GetClassName() for identifier in after - before}
     assert extra <= {"vtkMRMLSubjectHierarchyNode"}
-    assert len(once()) == len(once())
+    assert once() == after
 
 
 def test_a_click_on_a_landmark_goes_there(slicer_app, panel, volume):
@@ -319,6 +320,15 @@ def test_a_reload_shows_the_result_again(slicer_app, panel, volume):
     assert "mid chest" in ui.currentLabel.text
 
 
+@pytest.fixture
+def restored_modules():
+    """The library's modules are the same for all other tests."""
+    kept = {name: module for name, module in sys.modules.items() if name.startswith("CTSliceLocalizerLib")}
+    yield
+    sys.modules.update(kept)
+
+
+@pytest.mark.usefixtures("restored_modules")
 def test_the_reload_button_takes_panel_and_library_along(slicer_app, panel, volume):
     locate(slicer_app, panel, volume)
     before = sys.modules["CTSliceLocalizerPanel.location_nodes"], sys.modules["CTSliceLocalizerLib.results"]
