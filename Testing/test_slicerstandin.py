@@ -157,6 +157,19 @@ def test_collapsible_button_shows_and_hides(slicer_app):
     assert not hidden.isVisible()
 
 
+def test_path_field_is_silent_about_what_does_not_fit(slicer_app):
+    import ctk
+
+    field, paths, valid = ctk.ctkPathLineEdit(slicer_app.window), [], []
+    field.connect("currentPathChanged(QString)", paths.append)
+    field.connect("validInputChanged(bool)", valid.append)
+    field.nameFilters = ["Models (*.npz)"]
+    for path in ("/a.npz", "/a.txt", "/b.npz", ""):
+        field.currentPath = path
+    assert paths == ["/a.npz", "/b.npz"]
+    assert valid == [True, False, True, False]
+
+
 def test_node_selector_follows_the_scene(slicer_app):
     import slicer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from pathlib import Path
 
@@ -258,9 +259,10 @@ class ctkCheckablePushButton(QtWidgets.QPushButton):
 
 
 class ctkPathLineEdit(QtWidgets.QWidget):
-    """A line for a path with a browse button."""
+    """A line for a path with a browse button; it tells of a path only while that is not empty and fits the filters."""
 
     currentPathChanged = QtCore.Signal(str)
+    validInputChanged = QtCore.Signal(bool)
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -273,7 +275,8 @@ class ctkPathLineEdit(QtWidgets.QWidget):
         layout.addWidget(self._line)
         layout.addWidget(self._browse)
         self.setFocusProxy(self._line)
-        self._line.textChanged.connect(self.currentPathChanged)
+        self.__dict__["_valid"] = False
+        self._line.textChanged.connect(self._typed)
         self._browse.clicked.connect(lambda: self.browse())
 
     currentPath = QtCore.Property(str, lambda self: self._line.text, lambda self, path: self._line.setText(str(path)))
@@ -289,6 +292,14 @@ class ctkPathLineEdit(QtWidgets.QWidget):
     def setCurrentPath(self, path):
         """Set the path."""
         self._line.setText(str(path))
+
+    def _typed(self, path):
+        endings = [part for text in self.nameFilters for part in re.findall(r"\*(\.\w+)", text)]
+        before, self.__dict__["_valid"] = self._valid, bool(path) and (not endings or path.endswith(tuple(endings)))
+        if self._valid:
+            self.currentPathChanged.emit(path)
+        if self._valid != before:
+            self.validInputChanged.emit(self._valid)
 
     def addCurrentPathToHistory(self):
         """Kept in the settings by CTK."""

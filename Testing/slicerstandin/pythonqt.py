@@ -47,7 +47,7 @@ def set_rules() -> None:
     for cls in _classes():
         cls.__setattr__ = _set
     QtCore.QObject.__getattribute__ = _get
-    _mend_emit()
+    _make_immortal()
     for cls, names in (
         (QtWidgets.QFileDialog, ("getExistingDirectory", "getOpenFileName", "getOpenFileNames", "getSaveFileName")),
         (QtWidgets.QMessageBox, ("question", "information", "warning", "critical", "about")),
@@ -159,27 +159,14 @@ def _set(self, name: str, value) -> None:
         self.__dict__[name] = value
 
 
-class _Probe(QtCore.QObject):
-    fired = QtCore.Signal()
+def _make_immortal() -> None:
+    """PySide6 takes None, True and False for immortal, which they are from Python 3.12 on; before, Python aborts.
 
-
-def _mend_emit() -> None:
-    """Give back what ``emit`` takes: PySide6 6.12 loses a reference to True each time, until Python aborts."""
-    native, give = QtCore.SignalInstance.emit, ctypes.pythonapi.Py_IncRef
-    probe, before = _Probe(), sys.getrefcount(True)
-    for _ in range(50):
-        probe.fired.emit()
-    if before - sys.getrefcount(True) < 40:
-        return
-    for _ in range(50):
-        give(ctypes.py_object(True))
-
-    def emit(self, *args):
-        sent = native(self, *args)
-        give(ctypes.py_object(sent))
-        return sent
-
-    QtCore.SignalInstance.emit = emit
+    Each call without a result would take a reference to None away.
+    """
+    if sys.version_info < (3, 12):
+        for value in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(value)).value += 1 << 40  # the reference count
 
 
 def _is_plain(instance) -> bool:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -253,7 +254,7 @@ class Session:
         while not condition():
             assert timer.elapsed() < seconds * 1000, "it did not come to hold in time"
             self.application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
-            QtCore.QThread.msleep(5)  # what is waited for may need the processor
+            time.sleep(0.005)  # what is waited for may need the processor
         self.settle()
 
     # -- scene -------------------------------------------------------------------------------------------------------
