@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from CTSliceLocalizerLib.cli import main
 from CTVolumeLib.samples import sample
+from support_documents import ROOT, commands, text_of
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = text_of("README.md")
 
 
 def test_every_make_target_exists() -> None:
@@ -30,9 +30,9 @@ def test_pictures_and_documents_exist() -> None:
 def test_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first, second = sample("CTChestSample").path, sample("CTChestSampleFollowUp").path
-    commands = re.findall(r"^    ct-localize (.+)$", README, re.MULTILINE)
-    assert len(commands) == 3
-    for line in sorted(commands, key=lambda line: not line.startswith("phantom")):
+    told = commands(README)
+    assert len(told) == 3
+    for line in sorted(told, key=lambda line: not line.startswith("phantom")):
         if line.startswith("locate"):
             shutil.copytree(tmp_path / "phantom" / "phantom", tmp_path / "scan_folder")
             shutil.make_archive("more", "zip", tmp_path / "scan_folder")

@@ -17,6 +17,7 @@ from .evaluation_figures import GROSS_MM, MIN_PATIENTS, too_few, worst
 from .report_charts import legend
 from .report_pictures import View
 
+_NOTHING = '<p class="caption">There is nothing to show.</p>'
 _TITLE = "Evaluation of a slice localizer"
 WORST = 8
 MOST_CHARTS = 60
@@ -79,10 +80,10 @@ def _family(name: str, family: Figures, cases: Sequence[Case], several: bool) ->
     if calibration is not None:
         pictures += _plot("Calibration of sigma", charts.calibration_chart(calibration))
     return (
-        f'<div class="details"><section class="card"><h2>By landmark{of}</h2>{landmarks}<p class="caption">'
+        f'<div class="details figures"><section class="card"><h2>By landmark{of}</h2>{landmarks}<p class="caption">'
         f"{gross or 'None'} of them {'is' if gross < 2 else 'are'} off by more than {GROSS_MM:.0f} mm in a scan "
         f"without a warning.</p></section>"
-        f'<section class="card"><h2>Distance by landmark{of}</h2>{charts.error_chart(family)}</section>'
+        f'<section class="card"><h2>Distance by landmark{of}</h2>{charts.error_chart(family) or _NOTHING}</section>'
         f'<section class="card"><h2>By part of the body{of}</h2>{ranges}'
         '<p class="caption">Distances along the body of an average adult, slices between the outermost annotated '
         f"landmarks of each scan. Up is positive.</p><h2>What the sigma is worth</h2>{_calibration(calibration)}"
@@ -91,7 +92,7 @@ def _family(name: str, family: Figures, cases: Sequence[Case], several: bool) ->
 
 
 def _plot(title: str, drawn: str) -> str:
-    return f"<div><h2>{title}</h2>{drawn}</div>"
+    return f"<div><h2>{title}</h2>{drawn or _NOTHING}</div>"
 
 
 def _landmark_table(rows: Sequence[Figures]) -> str:
