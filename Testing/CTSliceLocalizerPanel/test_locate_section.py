@@ -325,6 +325,8 @@ def restored_modules():
     """The library's modules are the same for all other tests."""
     kept = {name: module for name, module in sys.modules.items() if name.startswith("CTSliceLocalizerLib")}
     yield
+    for name in [name for name in sys.modules if name.startswith("CTSliceLocalizerLib") and name not in kept]:
+        del sys.modules[name]
     sys.modules.update(kept)
 
 
