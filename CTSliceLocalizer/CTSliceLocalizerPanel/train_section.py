@@ -14,7 +14,7 @@ from slicer.util import VTKObservationMixin
 
 from . import training_steps
 from .child_commands import TOO_OLD
-from .section import PanelSection, warning
+from .section import PanelSection, followPath, warning
 from .training_steps import EVALUATE, ORGANIZE, PREPARE, TRAIN
 
 _LOOK_EVERY_MS = 150
@@ -227,10 +227,10 @@ class TrainSection(PanelSection, VTKObservationMixin):
         ui.sourcePathEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.folderPathEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.pythonPathEdit.filters = ctk.ctkPathLineEdit.Files
-        ui.sourcePathEdit.connect("currentPathChanged(QString)", self._onSource)
-        ui.folderPathEdit.connect("currentPathChanged(QString)", self._onFolder)
+        followPath(ui.sourcePathEdit, self._onSource)
+        followPath(ui.folderPathEdit, self._onFolder)
         ui.pythonPathEdit.currentPath = slicer.app.userSettings().value(_PYTHON_SETTING, "") or ""
-        ui.pythonPathEdit.connect("currentPathChanged(QString)", self._onPython)
+        followPath(ui.pythonPathEdit, self._onPython)
         ui.pythonButton.collapsed = True
         ui.logText.maximumBlockCount = _LINES_SHOWN
 

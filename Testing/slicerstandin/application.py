@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from types import SimpleNamespace
 
 import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
+
+_NONE_REFERENCES = 50_000
 
 
 class qSlicerApplication(QtWidgets.QApplication):
@@ -26,8 +29,9 @@ class qSlicerApplication(QtWidgets.QApplication):
     def processEvents(self, *args):
         """Let events that wait happen."""
         super().processEvents(*args)
-        # PySide6 gives away a reference to None that is not its own; before Python 3.12 some 10,000 calls end it all
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
+        # PySide6 gives away references to None that are not its own; before Python 3.12 their end ends the process
+        for _ in range(_NONE_REFERENCES - sys.getrefcount(None)):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
 
     majorVersion = QtCore.Property(int, lambda _self: 5)
     minorVersion = QtCore.Property(int, lambda _self: 12)
