@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from . import location_nodes
-from .section import PanelSection, warning
+from .section import PanelSection, followPath, warning
 
 _COLUMNS = ("Landmark", "z (mm)")
 _ROW_HEIGHT = 19
@@ -227,9 +227,8 @@ class LocateSection(PanelSection, VTKObservationMixin):
         ui.landmarkTable.connect("itemSelectionChanged()", self.onLandmarkChosen)
         ui.landmarkTable.connect("cellClicked(int,int)", self.onLandmarkChosen)
         ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
-        ui.modelPathEdit.connect("currentPathChanged(QString)", self.onModelPath)
+        followPath(ui.modelPathEdit, self.onModelPath)
         ui.liteRTCheckBox.connect("clicked()", self.onLiteRT)
-        ui.modelPathEdit.nameFilters = ["Models (*.npz)"]
         ui.modelPathEdit.visible = False
         ui.engineButton.collapsed = True
         table = ui.landmarkTable

@@ -62,6 +62,16 @@ class PanelSection:
         """The module is unloaded or reloaded: drop observers, shortcuts and children."""
 
 
+def followPath(pathEdit, changed) -> None:
+    """Call ``changed(path)`` for each path in a ctkPathLineEdit, with an empty text where the field is emptied.
+
+    CTK's own signal leaves empty fields out: the panel would go on with a path that is no longer shown. For the same
+    reason such a field has no name filters.
+    """
+    pathEdit.connect("currentPathChanged(QString)", changed)
+    pathEdit.connect("validInputChanged(bool)", lambda valid: None if valid else changed(""))
+
+
 def warning(text: str) -> str:
     """A text as the rich text of a label that can't be missed, in any theme."""
     return f"<b>\u26a0 {html.escape(text)}</b>"
