@@ -12,6 +12,7 @@ def panel(slicer_app):
 
 def test_an_emptied_model_field_means_the_shipped_model(slicer_app, panel):
     ui = panel.sections[0].ui
+    slicer_app.click(ui.engineButton)
     slicer_app.choose(ui.modelSelector, 1)
     ui.modelPathEdit.currentPath = "/models/own.txt"
     assert panel.parameterNode.modelFile == "/models/own.txt", "Locate says what is wrong with it"
