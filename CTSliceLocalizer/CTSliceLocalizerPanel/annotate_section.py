@@ -15,10 +15,10 @@ from slicer.util import VTKObservationMixin
 
 from . import label_nodes
 from .annotation_shortcuts import AnnotationShortcuts
+from .label_table import LabelTable
 from .section import PanelSection, warning
+from .worklist_box import WorklistBox
 
-_COLUMNS = ("Key", "Landmark", "Slice", "z (mm)")
-_NAME = 1
 _SECOND_KEYS = {"Top of head": "H"}
 """Where ` has no key of its own, as on German keyboards."""
 
@@ -39,6 +39,8 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         self._entered = self._acting = self._running = self._cancelled = self._closed = False
         self._problem = ""
         self._shown = None
+        self.table = LabelTable(self.ui.labelTable)
+        self.worklistBox = WorklistBox(self.ui, self.logic, self._run)
         self._setUpWidgets()
         self.shortcuts = AnnotationShortcuts(self._keys(), self._showKeys)
         self.logic.annotations.listeners.append(self._onLabelsChanged)
@@ -89,11 +91,11 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
     def onLabel(self, name: str) -> None:
         """Label the shown slice."""
         if self._do(self.logic.labelSlice, self.volume, name):
-            self._select(name)
+            self.table.select(name)
 
     def onLabelButton(self) -> None:
         """Label the shown slice with the landmark of the current row."""
-        self.onLabel(self._current())
+        self.onLabel(self.table.current)
 
     def onRemove(self) -> None:
         """Remove the current row's label where the table has the focus, else that of the shown slice."""
@@ -101,13 +103,13 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         if found is not None:  # this Delete is meant for Slicer's own point
             found[0].RemoveNthControlPoint(found[1])
         elif self.ui.labelTable.hasFocus():
-            self._do(self.logic.removeLabel, self.volume, self._current())
+            self._do(self.logic.removeLabel, self.volume, self.table.current)
         else:
             self._do(self.logic.removeLabel, self.volume)
 
     def onRemoveButton(self) -> None:
         """Remove the label of the current row."""
-        self._do(self.logic.removeLabel, self.volume, self._current())
+        self._do(self.logic.removeLabel, self.volume, self.table.current)
 
     def onUndo(self) -> None:
         """Take the last change back."""
@@ -124,7 +126,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
 
     def onAccept(self) -> None:
         """Accept the proposal that is shown; one that is not shown yet is shown first."""
-        row = self._row(self._current())
+        row = self._row(self.table.current)
         if row is None or row.proposal is None:
             self._goToNextProposal()
         elif self._shownSlice() != row.proposal.position:
@@ -134,7 +136,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
 
     def onRowChosen(self) -> None:
         """Go to the label or proposal of a row that the user chose."""
-        row = self._row(self._current())
+        row = self._row(self.table.current)
         if row is not None and (row.position is not None or row.proposal is not None):
             self._do(self.logic.goToLabel, self.volume, row.name)
 
@@ -161,30 +163,6 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
     def onBesideData(self) -> None:
         """Keep labels beside the data again."""
         self.logic.setLabelsFolder("")
-
-    def onWorklistFolder(self) -> None:
-        """List the series of a folder."""
-        path = qt.QFileDialog.getExistingDirectory(self.button, _("Folder with scans"), "")
-        if path and self._run(self.logic.listSeries, path):
-            self._run(self.logic.openNextUnlabelled)
-
-    def onWorklistDatabase(self) -> None:
-        """List the series of Slicer's DICOM database."""
-        if self._run(self.logic.listSeries):
-            self._run(self.logic.openNextUnlabelled)
-
-    def onNextSeries(self) -> None:
-        """Open the next series."""
-        self._run(self.logic.nextSeries)
-
-    def onPreviousSeries(self) -> None:
-        """Open the series before."""
-        self._run(self.logic.previousSeries)
-
-    def onSeriesChosen(self, number: int) -> None:
-        """Open a series of the list."""
-        if not self._running and 0 <= number != self.logic.worklist.current:
-            self._run(self.logic.openSeries, number)
 
     def onCancel(self) -> None:
         """Stop at the next step."""
@@ -303,7 +281,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         first = max(self.ui.labelTable.currentRow(), 0)
         for row in (*rows[first:], *rows[:first]):
             if row.proposal is not None:
-                self._select(row.name)
+                self.table.select(row.name)
                 self._do(self.logic.goToLabel, self.volume, row.name)
                 return
 
@@ -323,23 +301,11 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
             (ui.saveButton, self.onSave),
             (ui.labelsFolderButton, self.onLabelsFolder),
             (ui.besideDataButton, self.onBesideData),
-            (ui.worklistFolderButton, self.onWorklistFolder),
-            (ui.worklistDatabaseButton, self.onWorklistDatabase),
-            (ui.nextButton, self.onNextSeries),
-            (ui.previousButton, self.onPreviousSeries),
             (ui.cancelButton, self.onCancel),
         ):
             button.connect("clicked()", action)
         ui.labelTable.connect("itemSelectionChanged()", self.onRowChosen)
         ui.labelTable.connect("cellClicked(int,int)", self.onRowChosen)
-        ui.seriesSelector.connect("activated(int)", self.onSeriesChosen)
-        table = ui.labelTable
-        table.setColumnCount(len(_COLUMNS))
-        table.setHorizontalHeaderLabels([_(title) for title in _COLUMNS])
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        table.horizontalHeader().setSectionResizeMode(_NAME, qt.QHeaderView.Stretch)
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(20)
 
     def _keys(self) -> dict:
         from CTSliceLocalizerLib.landmarks import LANDMARKS
@@ -354,22 +320,9 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
             "Ctrl+Shift+Z": self.onRedo,
             "Return": self.onAccept,
             "Enter": self.onAccept,
-            "Ctrl+PgDown": self.onNextSeries,
-            "Ctrl+PgUp": self.onPreviousSeries,
+            "Ctrl+PgDown": self.worklistBox.onNext,
+            "Ctrl+PgUp": self.worklistBox.onPrevious,
         }
-
-    def _current(self) -> str:
-        item = self.ui.labelTable.item(max(self.ui.labelTable.currentRow(), 0), _NAME)
-        return item.text() if item is not None else ""
-
-    def _select(self, name: str) -> None:
-        """Make a landmark's row the current one without going there."""
-        table = self.ui.labelTable
-        wasBlocked = table.blockSignals(True)
-        for row in range(table.rowCount):
-            if table.item(row, _NAME).text() == name:
-                table.setCurrentCell(row, _NAME)
-        table.blockSignals(wasBlocked)
 
     def _row(self, name: str):
         return next((row for row in self._labelling().rows if row.name == name), None)
@@ -405,7 +358,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         if self._running or self._closed or not self._entered or self.button.collapsed:
             return
         found = self._labelling()
-        self._fillTable(found)
+        self.table.fill(found)
         self._showSlice()
         ui = self.ui
         usable = bool(found.rows)
@@ -423,7 +376,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         ui.savedLabel.text = f"{where} {found.notice}".strip() if usable else _("Choose a scan, or open a worklist.")
         ui.savedLabel.toolTip = str(found.saved) if found.saved is not None else _("Where the labels are.")
         ui.besideDataButton.enabled = self.parameterNode is not None and bool(self.parameterNode.labelsFolder)
-        self._showWorklist()
+        self.worklistBox.refresh()
 
     def _showMessages(self, label, texts) -> None:
         texts = [text for text in texts if text]
@@ -431,29 +384,6 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         label.visible = bool(texts)
         # A layout in a scroll area does not ask wrapped texts how high they have to be.
         label.minimumHeight = label.heightForWidth(max(label.width, 200)) if texts else 0
-
-    def _fillTable(self, found) -> None:
-        table = self.ui.labelTable
-        wasBlocked = table.blockSignals(True)
-        current = max(table.currentRow(), 0)
-        wrong = {name for problem in found.contradictions for name in problem.landmarks}
-        table.setRowCount(len(found.rows))
-        for number, row in enumerate(found.rows):
-            texts, tip = _texts(row)
-            for column, text in enumerate(texts):
-                item = qt.QTableWidgetItem(f"\u26a0 {text}" if row.name in wrong and column == 2 else text)
-                item.setToolTip(f"{row.name}: {tip}")
-                if row.position is None and column > _NAME:
-                    font = item.font()
-                    font.setItalic(True)
-                    item.setFont(font)
-                    item.setForeground(table.palette.brush(qt.QPalette.Active, qt.QPalette.PlaceholderText))
-                if column != _NAME:
-                    item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-                table.setItem(number, column, item)
-        if found.rows:
-            table.setCurrentCell(current, _NAME)
-        table.blockSignals(wasBlocked)
 
     def _showSlice(self) -> None:
         """What the active view shows."""
@@ -490,38 +420,3 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
             control.enabled = not self._running
         if self._running:
             slicer.app.processEvents()
-
-    def _showWorklist(self) -> None:
-        worklist = self.logic.worklist
-        ui = self.ui
-        for control in (ui.seriesSelector, ui.previousButton, ui.nextButton, ui.worklistLabel):
-            control.visible = bool(worklist.series)
-        if not worklist.series:
-            return
-        counts = self.logic.seriesCounts()
-        wasBlocked = ui.seriesSelector.blockSignals(True)
-        ui.seriesSelector.clear()
-        for series, count in zip(worklist.series, counts):
-            ui.seriesSelector.addItem(_("{count} labels: {series}").format(count=count, series=series.title))
-        current = -1 if worklist.current is None else worklist.current
-        ui.seriesSelector.currentIndex = current
-        ui.seriesSelector.blockSignals(wasBlocked)
-        ui.previousButton.enabled = current > 0
-        ui.nextButton.enabled = current + 1 < len(worklist.series)
-        from .worklist import ENOUGH
-
-        ui.worklistLabel.text = _("Series {number} of {total}; {done} of {total} labelled.").format(
-            number=current + 1, total=len(counts), done=sum(count >= ENOUGH for count in counts)
-        )
-        ui.worklistLabel.toolTip = "\n".join(worklist.skipped) or _("A series counts from two labels on.")
-
-
-def _texts(row) -> tuple[tuple[str, str, str, str], str]:
-    """The cells of a row, and a tooltip."""
-    if row.position is not None:
-        return (row.key, row.name, str(row.index), f"{row.zMm:.1f}"), row.file
-    if row.proposal is not None:
-        near = row.proposal
-        tip = _("proposed by the model. Enter shows it, Enter again accepts it.")
-        return (row.key, row.name, f"{row.index}?", f"{near.zMm:.0f} \u00b1 {near.sigmaMm:.0f}"), tip
-    return (row.key, row.name, "", ""), _("press {key} on the slice that shows it.").format(key=row.key)
