@@ -452,6 +452,28 @@ class TestAnyGeometry:
             panel.scene.RemoveNode(node)
             annotations.forget()
 
+    def test_the_shown_slice_in_all_axis_orders(self, panel, annotations):
+        """A view that goes to a slice shows it, and a key labels it, however the axes are stored."""
+        import slicer
+
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(panel.scene, True)
+        view = panel.scene.AddNewNodeByClass("vtkMRMLSliceNode", "Red")
+        composite = panel.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+        for node in (view, composite):
+            node.SetLayoutName("Red")
+        view.SetOrientation("Axial")
+        for directions in axis_orders():
+            node = self.node(directions)
+            composite.SetBackgroundVolumeID(node.GetID())
+            for position in (0, C1, COUNT - 1):
+                point = panel.nodes.goToSlice(node, position)
+                assert point[2] == pytest.approx(body_volume().superior()[position])
+                assert panel.nodes.shownSlice(node) == position
+            assert annotations.labelSlice(node, "2").row("C1").position == COUNT - 1
+            annotations.removeLabel(node)
+            panel.scene.RemoveNode(node)
+            annotations.forget()
+
     def test_labels_follow_a_volume_that_is_moved(self, panel, annotations, folder):
         import slicer
         import slicer.util
