@@ -41,22 +41,31 @@ def test_buttons_are_those_of_the_panel():
     forms = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "CTSliceLocalizer/Resources/UI").glob("*.ui"))
     known = forms.replace("&amp;", "")
     following = ("Link scrolling", "Correct by the shown slices")
-    for button in ("Locate", "Show plot", "Show table", "Clear", *following, "Propose"):
+    training = ("1 Organize", "2 Prepare", "3 Train", "4 Evaluate", "Use in Locate")
+    for button in ("Locate", "Show plot", "Show table", "Clear", *following, "Propose", *training):
         assert f"**{button}**" in TUTORIAL
         assert f">{button}<" in known, button
 
 
 @pytest.mark.slow
-def test_the_console_snippet_runs(slicer_app, capsys):
+def test_the_console_snippets_run(slicer_app, capsys, tmp_path):
     import slicer
+    from CTVolumeLib import phantom
 
+    scan = phantom.make(phantom.PhantomParameters(spacing=(10.0, 10.0, 40.0))).volume
+    phantom.write_dicom(scan, tmp_path / "dicom")
     slicer_app.load("CTSliceLocalizer")
-    snippet = re.search(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)[1]
-    exec(compile(snippet, "Tutorial.md", "exec"), {"slicer": slicer})
-    slicer_app.settle()
+    snippets = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    assert len(snippets) == 2
+    console = {"slicer": slicer}
+    for snippet in snippets:
+        exec(compile(snippet.replace("/data/", f"{tmp_path.as_posix()}/"), "Tutorial.md", "exec"), console)
+        slicer_app.settle()
     said = capsys.readouterr().out
     assert "lower neck to mid abdomen" in said
     assert "mid chest" in said
+    assert console["training"].succeeded, said
+    assert list((tmp_path / "model").rglob("*.dcm"))
 
 
 def test_every_logic_call_of_the_snippet_is_documented(slicer_app):
