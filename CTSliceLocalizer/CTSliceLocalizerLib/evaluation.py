@@ -18,7 +18,7 @@ from CTVolumeLib.inference import Model
 
 from . import predictor
 from .evaluation_cases import LandmarkError, from_folder
-from .evaluation_figures import GROSS_MM
+from .evaluation_figures import GROSS_MM, MIN_PATIENTS, by_patient, interval
 from .landmarks import NAMES
 
 
@@ -66,6 +66,8 @@ or tuning; who they are is in `CTSliceLocalizer/Resources/Models/patients.json`.
 the annotations themselves are uncertain by 2 to 8 mm. "hn" are head-and-neck planning CT of one challenge, "other"
 are diagnostic scans of many sources; the two are never pooled. "Missed" is a landmark that is annotated in the scan
 but was said to lie outside; "unflagged > 60" is off by more than {GROSS_MM:.0f} mm in a scan without a warning.
+The interval is that of the median, by drawing patients (bootstrap); with fewer than {MIN_PATIENTS} patients there is
+none.
 
 {table(errors)}
 
@@ -85,15 +87,17 @@ def _gross(error: LandmarkError) -> bool:
 def table(errors: Sequence[LandmarkError]) -> str:
     """Markdown tables: by family, by family and landmark, and the worst."""
     lines = [
-        "| scans | patients | landmarks | median mm | mean mm | 90 % in mm | worst mm | missed | unflagged > 60 |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| scans | patients | landmarks | median mm | 95 % interval | mean mm | 90 % in mm | worst mm | missed "
+        "| unflagged > 60 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for family in ("hn", "other"):
         lines.append(_row(family, [e for e in errors if e.family == family]))
     lines += [
         "",
-        "| landmark | scans | patients | median mm | mean mm | worst mm | missed | median claimed sigma mm |",
-        "|---|---|---|---|---|---|---|---|",
+        "| landmark | scans | patients | median mm | 95 % interval | mean mm | worst mm | missed "
+        "| median claimed sigma mm |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for landmark in NAMES:
         for family in ("hn", "other"):
@@ -102,7 +106,9 @@ def table(errors: Sequence[LandmarkError]) -> str:
                 off = np.abs([e.error_mm for e in some if e.error_mm is not None])
                 missed = sum(e.error_mm is None for e in some)
                 patients = len({e.patient for e in some})
-                figures = f"{np.median(off):.1f} | {off.mean():.1f} | {off.max():.1f}" if len(off) else "- | - | -"
+                figures = "- | - | - | -"
+                if len(off):
+                    figures = f"{np.median(off):.1f} | {_interval(some)} | {off.mean():.1f} | {off.max():.1f}"
                 sigma = np.median([e.sigma_mm for e in some])
                 lines.append(f"| {landmark} | {family} | {patients} | {figures} | {missed} | {sigma:.1f} |")
     return "\n".join(lines)
@@ -111,13 +117,21 @@ def table(errors: Sequence[LandmarkError]) -> str:
 def _row(family: str, errors: Sequence[LandmarkError]) -> str:
     off = np.abs([e.error_mm for e in errors if e.error_mm is not None])
     if not len(off):
-        return f"| {family} | 0 | 0 | - | - | - | - | - | - |"
+        return f"| {family} | 0 | 0 | - | - | - | - | - | - | - |"
     missed = sum(e.error_mm is None and e.inside_true for e in errors)
     gross = sum(_gross(e) for e in errors)
     return (
-        f"| {family} | {len({e.patient for e in errors})} | {len(off)} | {np.median(off):.1f} | {off.mean():.1f} | "
+        f"| {family} | {len({e.patient for e in errors})} | {len(off)} | {np.median(off):.1f} | {_interval(errors)} "
+        f"| {off.mean():.1f} | "
         f"{np.percentile(off, 90):.1f} | {off.max():.1f} | {missed} | {gross} |"
     )
+
+
+def _interval(errors: Sequence[LandmarkError]) -> str:
+    """The 95 % interval of the median distance, by patient."""
+    found = [(error.patient, np.array([abs(error.error_mm)])) for error in errors if error.error_mm is not None]
+    ends = interval(by_patient(found), np.median)
+    return "-" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}"
 
 
 def worst(errors: Sequence[LandmarkError], count: int = 12) -> str:

@@ -55,29 +55,37 @@ def figures(cases: Sequence[Case], *, seed: int = 0) -> Figures:
 
 
 def interval(
-    by_patient: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float], seed: int = 0
+    patients: Sequence[np.ndarray], statistic: Callable[[np.ndarray], float], seed: int = 0
 ) -> tuple[float, float] | None:
     """95 % interval of a statistic of all values, by drawing patients with replacement.
 
     Args:
-        by_patient: the values of each patient, in an order that does not depend on chance.
+        patients: the values of each patient, in an order that does not depend on chance.
         statistic: of the values of all patients together.
         seed: of the draws.
 
     Returns:
         Its lower and upper end, or None with fewer than ``MIN_PATIENTS``.
     """
-    if len(by_patient) < MIN_PATIENTS:
+    if len(patients) < MIN_PATIENTS:
         return None
     rng = np.random.default_rng(seed)
-    draws = rng.integers(0, len(by_patient), (DRAWS, len(by_patient)))
+    draws = rng.integers(0, len(patients), (DRAWS, len(patients)))
     if statistic is np.mean:  # of sums and numbers: fast for any number of slices
         sums, counts = (np.array([f(values) for values in by_patient]) for f in (np.sum, np.size))
         drawn = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
     else:
-        drawn = [statistic(np.concatenate([by_patient[n] for n in draw])) for draw in draws]
+        drawn = [statistic(np.concatenate([patients[n] for n in draw])) for draw in draws]
     low, high = np.percentile(drawn, [2.5, 97.5])
     return float(low), float(high)
+
+
+def by_patient(values: Iterable[tuple[str, np.ndarray]]) -> list[np.ndarray]:
+    """The values of each patient together, patients in the order of their names."""
+    found: dict[str, list[np.ndarray]] = {}
+    for patient, some in values:
+        found.setdefault(patient, []).append(np.asarray(some, dtype=float))
+    return [np.concatenate(found[patient]) for patient in sorted(found)]
 
 
 def worst(cases: Iterable[Case], count: int) -> list[LandmarkError]:
@@ -90,6 +98,11 @@ def worst(cases: Iterable[Case], count: int) -> list[LandmarkError]:
             kept.append(error)
     missed = [error for error in errors if error.error_mm is None and error.inside_true][: count // 2]
     return kept[: count - len(missed)] + missed
+
+
+def too_few(found: Mapping[str, Any]) -> bool:
+    """Whether any family has too few patients for an interval."""
+    return any(family["patients"] < MIN_PATIENTS for family in found["families"].values())
 
 
 def _family(cases: Sequence[Case], seed: int) -> Figures:
@@ -114,7 +127,7 @@ def _family(cases: Sequence[Case], seed: int) -> Figures:
 
 def _of_landmarks(name: str, errors: Sequence[LandmarkError], seed: int) -> Figures:
     """Figures of the distances between the landmarks found and annotated."""
-    off = _by_patient((error.patient, np.array([error.error_mm])) for error in errors if error.error_mm is not None)
+    off = by_patient((error.patient, np.array([error.error_mm])) for error in errors if error.error_mm is not None)
     result = {
         "name": name,
         "patients": len({error.patient for error in errors}),
@@ -135,18 +148,18 @@ def _of_slices(name: str, cases: Sequence[Case], ends: tuple[float, float], seed
         error = (case.found_mm - case.true_mm)[inside]
         if np.isfinite(error).any():
             off.append((case.patient, -error[np.isfinite(error)]))  # up is positive, as for z
-    by_patient = _by_patient(off)
-    count = sum(len(values) for values in by_patient)
-    return {"name": name, "patients": len(by_patient), "slices": count} | _statistics(by_patient, np.mean, seed)
+    patients = by_patient(off)
+    count = sum(len(values) for values in patients)
+    return {"name": name, "patients": len(patients), "slices": count} | _statistics(patients, np.mean, seed)
 
 
-def _statistics(by_patient: Sequence[np.ndarray], main: Callable, seed: int) -> Figures:
+def _statistics(patients: Sequence[np.ndarray], main: Callable, seed: int) -> Figures:
     """Mean, median and so on of the distances, the bias, and the interval of the one that ``main`` is."""
-    if not by_patient:
+    if not patients:
         return dict.fromkeys(("median_mm", "mean_mm", "p90_mm", "worst_mm", "bias_mm", "interval_mm"))
-    values = np.concatenate(by_patient)
+    values = np.concatenate(patients)
     distance = np.abs(values)
-    ends = interval([np.abs(one) for one in by_patient], main, seed)
+    ends = interval([np.abs(one) for one in patients], main, seed)
     return {
         "median_mm": _round(np.median(distance)),
         "mean_mm": _round(distance.mean()),
@@ -206,22 +219,9 @@ def _one(case: Case) -> Figures:
     }
 
 
-def _by_patient(values: Iterable[tuple[str, np.ndarray]]) -> list[np.ndarray]:
-    """The values of each patient together, patients in the order of their names."""
-    found: dict[str, list[np.ndarray]] = {}
-    for patient, some in values:
-        found.setdefault(patient, []).append(np.asarray(some, dtype=float))
-    return [np.concatenate(found[patient]) for patient in sorted(found)]
-
-
 def _ends(upper: str, lower: str) -> tuple[float, float]:
     return tuple(float(BODY_MM[NAMES.index(name)]) for name in (upper, lower))
 
 
 def _round(value: float, digits: int = 1) -> float:
     return round(float(value), digits)
-
-
-def too_few(found: Mapping[str, Any]) -> bool:
-    """Whether any family has too few patients for an interval."""
-    return any(family["patients"] < MIN_PATIENTS for family in found["families"].values())
