@@ -614,6 +614,8 @@ class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
 
     def test_follow_up(self):
         """The follow-up is matched by the map that it was made by, linked views follow, and Clear leaves nothing."""
+        from CTSliceLocalizerPanel import comparison_layout
+
         baseline, followUp = _sampleNode("CTChestSample"), _sampleNode("CTChestSampleFollowUp")
         logic = CTSliceLocalizerLogic()
         slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)  # made when first asked for
@@ -625,7 +627,8 @@ class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
             assert abs(place.followup_z_mm - known[place.baseline_z_mm]) < 3
         if slicer.app.layoutManager() is not None:
             logic.linkScrolling(baseline, followUp)
-            views = [slicer.app.layoutManager().sliceWidget(name).sliceLogic() for name in ("CTBaseline", "CTFollowUp")]
+            names = comparison_layout.viewNames()
+            views = [slicer.app.layoutManager().sliceWidget(name).sliceLogic() for name in names]
             views[0].SetSliceOffset(-203.5)
             assert abs(views[1].GetSliceOffset() - known[-203.5]) < 3
             views[1].SetSliceOffset(known[-2.5])

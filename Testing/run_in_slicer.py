@@ -109,13 +109,15 @@ class Run:
 
     def follow_up(self) -> str:
         """Link scrolling moves the other view to the known place, both ways and in time."""
+        from CTSliceLocalizerPanel import comparison_layout
+
         section = self._open("Follow up")
         section.ui.baselineSelector.setCurrentNode(self.baseline)
         section.ui.followUpSelector.setCurrentNode(self.followUp)
         section.ui.linkButton.click()
         require(self.widget.logic.isLinked(), "the two scans are not linked")
         manager = slicer.app.layoutManager()
-        views = [manager.sliceWidget(name).sliceLogic() for name in ("CTBaseline", "CTFollowUp")]
+        views = [manager.sliceWidget(name).sliceLogic() for name in comparison_layout.viewNames()]
         known = {-203.5: 202.2, -101.5: 310.2, -2.5: 416.4}  # CTChestSampleFollowUp.json
         times = []
         for here, there in known.items():

@@ -12,8 +12,6 @@ import slicer
 
 LAYOUT_ID = 57211
 """Slicer's own layouts are below 100; a number that no other module is likely to use."""
-BASELINE_VIEW = "CTBaseline"
-FOLLOW_UP_VIEW = "CTFollowUp"
 
 _BEFORE = "CTSliceLocalizer.LayoutBefore"
 _APART = "CTSliceLocalizer.OneView"
@@ -26,13 +24,8 @@ _VIEW = """
       <property name="viewgroup" action="default">{group}</property>
     </view>
   </item>"""
-_LAYOUT = (
-    '<layout type="horizontal" split="true">'
-    # Blue and vermilion: told apart with any colour vision.
-    + _VIEW.format(tag=BASELINE_VIEW, label="Baseline", color="#0072B2", group=57211)
-    + _VIEW.format(tag=FOLLOW_UP_VIEW, label="Follow-up", color="#D55E00", group=57212)
-    + "\n</layout>"
-)
+
+_timesRemoved = 0
 
 
 class View(NamedTuple):
@@ -53,11 +46,21 @@ class Views(NamedTuple):
     followUp: View
 
 
+def viewNames() -> tuple[str, str]:
+    """Names of the baseline's and the follow-up's view, as ``layoutManager().sliceWidget(name)`` takes them.
+
+    Views that were removed come back under other names: what observes slice views in Slicer, such as the texts in
+    their corners, goes by name and would go on talking to the view that is gone.
+    """
+    number = str(_timesRemoved + 1) if _timesRemoved else ""
+    return f"CTBaseline{number}", f"CTFollowUp{number}"
+
+
 def register() -> None:
     """Make the layout known to Slicer; again does nothing."""
-    layout = _layoutNode()
-    if layout is not None and not layout.AddLayoutDescription(LAYOUT_ID, _LAYOUT):
-        layout.SetLayoutDescription(LAYOUT_ID, _LAYOUT)
+    layout, description = _layoutNode(), _description()
+    if layout is not None and not layout.AddLayoutDescription(LAYOUT_ID, description):
+        layout.SetLayoutDescription(LAYOUT_ID, description)
 
 
 def show(baseline, followUp) -> Views:
@@ -114,10 +117,12 @@ def restore() -> None:
 
 def remove() -> None:
     """Take the two views out of the scene, after the user's layout is back."""
+    global _timesRemoved
     restore()
-    if isShown():
+    if isShown() or existing() is None:
         return
-    for tag in (BASELINE_VIEW, FOLLOW_UP_VIEW):
+    tags, _timesRemoved = viewNames(), _timesRemoved + 1
+    for tag in tags:
         sliceNode = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSliceNode")
         if sliceNode is None:
             continue
@@ -137,7 +142,7 @@ def remove() -> None:
 def existing() -> Views | None:
     """The two views, or None where the layout was never shown in this scene."""
     found = []
-    for tag in (BASELINE_VIEW, FOLLOW_UP_VIEW):
+    for tag in viewNames():
         sliceNode = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSliceNode")
         composite = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode) if sliceNode is not None else None
         if composite is None:
@@ -170,7 +175,7 @@ def mix() -> None:
 def _fit(views: Views) -> None:
     """Both volumes whole in their views, a millimetre as large in one as in the other."""
     manager = slicer.app.layoutManager()
-    for tag in (BASELINE_VIEW, FOLLOW_UP_VIEW):
+    for tag in viewNames():
         manager.sliceWidget(tag).sliceLogic().FitSliceToBackground()
     nodes = [view.sliceNode for view in views]
     largest = max(node.GetFieldOfView()[1] / max(node.GetDimensions()[1], 1) for node in nodes)
@@ -178,6 +183,13 @@ def _fit(views: Views) -> None:
         width, height, depth = node.GetDimensions()
         if width > 0 and height > 0 and depth > 0:
             node.SetFieldOfView(largest * width, largest * height, node.GetFieldOfView()[2])
+
+
+def _description() -> str:
+    # Blue and vermilion: told apart with any colour vision.
+    looks = zip(viewNames(), ("Baseline", "Follow-up"), ("#0072B2", "#D55E00"), (57211, 57212))
+    views = "".join(_VIEW.format(tag=tag, label=label, color=color, group=group) for tag, label, color, group in looks)
+    return f'<layout type="horizontal" split="true">{views}\n</layout>'
 
 
 def _layoutNode():

@@ -40,9 +40,7 @@ def locate(volumeNode, progress=None, modelFile: str = "", useLiteRT: bool = Fal
 def goTo(volumeNode, pointRas) -> None:
     """Move the slice views to a point without panning them, those that show another volume excepted."""
     for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-        composite = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
-        shown = composite.GetBackgroundVolumeID() if composite is not None else None
-        if shown in (None, "", volumeNode.GetID()):
+        if _mayShow(sliceNode, volumeNode):
             sliceNode.JumpSliceByOffsetting(*pointRas)
 
 
@@ -51,10 +49,10 @@ def placeInView(volumeNode, sliceNode):
 
     Returns:
         z in mm and a ``location_nodes.Place``, or z and None where the plane lies outside the scan; None where the
-        volume is not located or the view cuts along the body.
+        volume is not located, or the view shows another one or cuts along the body.
     """
     axis = location_nodes.axisOf(volumeNode)
-    if axis is None:
+    if axis is None or not _mayShow(sliceNode, volumeNode):
         return None
     matrix = sliceNode.GetSliceToRAS()
     point, normal = ([matrix.GetElement(row, column) for row in range(3)] for column in (3, 2))
@@ -81,3 +79,10 @@ def showTable(volumeNode) -> bool:
     slicer.app.applicationLogic().GetSelectionNode().SetActiveTableID(nodes.table.GetID())
     slicer.app.applicationLogic().PropagateTableSelection()
     return True
+
+
+def _mayShow(sliceNode, volumeNode) -> bool:
+    """Whether a view shows the volume, or none."""
+    composite = slicer.vtkMRMLSliceLogic.GetSliceCompositeNode(sliceNode)
+    shown = composite.GetBackgroundVolumeID() if composite is not None else None
+    return shown in (None, "", volumeNode.GetID())

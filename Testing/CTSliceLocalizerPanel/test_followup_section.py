@@ -474,6 +474,32 @@ def test_clear_leaves_the_scene_as_it_was(slicer_app, panel):
     assert not panel.ui.linkButton.checked
 
 
+def test_after_clear_the_views_come_back_under_other_names(slicer_app, panel):
+    import slicer
+    from CTSliceLocalizerPanel import comparison_layout
+
+    slicer_app.click(panel.ui.linkButton)
+    before = comparison_layout.viewNames()
+    slicer_app.click(panel.ui.followUpClearButton)
+    assert [slicer.app.layoutManager().sliceWidget(name) for name in before] == [None, None]
+    slicer_app.click(panel.ui.linkButton)
+    names = comparison_layout.viewNames()
+    assert not set(names) & set(before)
+    slice_logic(names[0]).SetSliceOffset(-101.5)
+    assert slice_logic(names[1]).GetSliceOffset() == pytest.approx(310.24, abs=3.0)
+    assert "Baseline z -101.5 mm" in panel.ui.placeLabel.text
+
+
+def test_the_location_in_words_is_that_of_the_scans_own_view(slicer_app, panel):
+    slicer_app.click(panel.ui.linkButton)
+    panel.widget.parameterNode.inputVolume = panel.baseline
+    label = panel.widget.sections[0].ui.currentLabel
+    slice_logic("CTBaseline").SetSliceOffset(-49.0)
+    assert "mid chest" in label.text
+    slice_logic("CTFollowUp").SetSliceOffset(300.0)
+    assert "outside" not in label.text
+
+
 def test_clear_keeps_locations_that_were_there_before(slicer_app, panel):
     panel.logic.locate(panel.baseline)
     slicer_app.click(panel.ui.linkButton)
