@@ -72,7 +72,7 @@ def interval(
     rng = np.random.default_rng(seed)
     draws = rng.integers(0, len(patients), (DRAWS, len(patients)))
     if statistic is np.mean:  # of sums and numbers: fast for any number of slices
-        sums, counts = (np.array([f(values) for values in by_patient]) for f in (np.sum, np.size))
+        sums, counts = (np.array([f(values) for values in patients]) for f in (np.sum, np.size))
         drawn = sums[draws].sum(axis=1) / counts[draws].sum(axis=1)
     else:
         drawn = [statistic(np.concatenate([patients[n] for n in draw])) for draw in draws]
