@@ -32,18 +32,19 @@ def end_with_slicer():
 threading.Thread(target=end_with_slicer, daemon=True).start()
 paths, needs, oldest = sys.argv[1:4]
 del sys.argv[1:4]
-print("python " + sys.version.split()[0], flush=True)
+print("start-fact python " + sys.version.split()[0], flush=True)
 if sys.version_info[:2] < tuple(map(int, oldest.split("."))):
     sys.exit(5)
 missing = [name for name in needs.split() if importlib.util.find_spec(name) is None]
 if missing:
-    print("missing " + " ".join(missing), flush=True)
+    print("start-fact missing " + " ".join(missing), flush=True)
     sys.exit(4)
 if len(sys.argv) > 1:
     sys.path[:0] = paths.split(os.pathsep)
     from CTSliceLocalizerLib.cli import main
     sys.exit(main(sys.argv[1:]))
 """
+_FACT = "start-fact"
 _GRACE_S = 3.0
 _MOST_BYTES = 1 << 20
 
@@ -137,6 +138,7 @@ class ChildCommands:
         self.done, self.total, self.text = 0, 0, ""
         self.lines: list[str] = []
         self.partly: list[str] = []
+        self._facts: dict[str, str] = {}
         self._environment = dict(startupEnvironment() if environment is None else environment)
         self._environment |= {"CT_LOCALIZE_PROGRESS": "lines", "PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"}
         self._process: subprocess.Popen | None = None
@@ -172,12 +174,12 @@ class ChildCommands:
     @property
     def missing(self) -> tuple[str, ...]:
         """Packages that the child's Python lacks."""
-        return tuple(self._last("missing").split()) if self.exitCode == MISSING else ()
+        return tuple(self._facts.get("missing", "").split()) if self.exitCode == MISSING else ()
 
     @property
     def pythonVersion(self) -> str:
         """Version of the child's Python, as soon as it has told it."""
-        return self._last("python")
+        return self._facts.get("python", "")
 
     def poll(self) -> list[str]:
         """See how far it is, and start the next command where one has ended; returns what was said since.
@@ -275,21 +277,23 @@ class ChildCommands:
         self._rest = b"" if final else pieces.pop()
         new = []
         for line in (piece.decode("utf-8", "replace").rstrip() for piece in pieces):
-            if not self._isProgress(line) and line:
+            if line and not self._isForUs(line):
                 new.append(line)
         self.lines += new
         return new
 
-    def _isProgress(self, line: str) -> bool:
-        words = line.split(" ", 3)
-        if words[0] != "progress" or len(words) < 3 or not (words[1] + words[2]).isdigit():
+    def _isForUs(self, line: str) -> bool:
+        """Whether a line is for this program, not for people: progress, or what the start of a child tells."""
+        word, _, rest = line.partition(" ")
+        if word == _FACT:
+            name, _, value = rest.partition(" ")
+            self._facts[name] = value
+            return True
+        numbers = rest.split(" ", 2)
+        if word != "progress" or len(numbers) < 2 or not (numbers[0] + numbers[1]).isdigit():
             return False
-        self.done, self.total, self.text = int(words[1]), int(words[2]), words[3] if len(words) > 3 else ""
+        self.done, self.total, self.text = int(numbers[0]), int(numbers[1]), "".join(numbers[2:])
         return True
-
-    def _last(self, word: str) -> str:
-        found = [line[len(word) + 1 :] for line in self.lines if line.startswith(f"{word} ")]
-        return found[-1] if found else ""
 
 
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)

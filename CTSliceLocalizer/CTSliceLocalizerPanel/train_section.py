@@ -286,7 +286,9 @@ class TrainSection(PanelSection, VTKObservationMixin):
             control.enabled = not running
         ui.installButton.visible = bool(self._missing)
         ui.installButton.enabled = not running
-        ui.installButton.text = _("&Install {packages}").format(packages=", ".join(self._missing))
+        ui.installButton.toolTip = _(
+            "Install {packages} by pip from the internet. Packages of Slicer itself stay as they are."
+        ).format(packages=", ".join(self._missing))
         ui.useModelButton.enabled = not running and self.logic.trainedModel(folder) is not None
         ui.showEvaluationButton.enabled = not running and training_steps.evaluationPage(folder) is not None
         note = self._note or ("" if folder or self._problem else _("Choose a training folder; everything goes there."))
