@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -63,7 +64,8 @@ class SampleDataLogic:
         if source.checksums:
             kind, _, digest = source.checksums.partition(":")
             assert hashlib.new(kind, path.read_bytes()).hexdigest() == digest, f"{path.name} differs from its checksum"
-        return [slicer.util.loadVolume(str(path), {"name": source.nodeNames})]
+        cached = shutil.copy(path, slicer.mrmlScene.GetCacheManager().GetRemoteCacheDirectory())
+        return [slicer.util.loadVolume(str(cached), {"name": source.nodeNames})]
 
 
 def downloadSample(name):
