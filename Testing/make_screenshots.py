@@ -101,14 +101,16 @@ PICTURES = {
 
 
 def main(names: list[str]) -> None:
-    """Take the pictures of these names, or all; with --dark in the dark theme, to look at and not for the tutorial."""
+    """Take the pictures of these names, or all; with --dark in the dark theme, into out/ to look at."""
     from slicerstandin.session import Session
 
-    for name in names or PICTURES:
+    dark = "--dark" in names
+    for name in [name for name in names if name != "--dark"] or PICTURES:
         app = Session().start()
         try:
+            app.theme(dark)
             PICTURES[name](app)
-            path = app.screenshot(DOCS / f"{name}.png")
+            path = app.screenshot(Path("out") / f"{name}-dark.png" if dark else DOCS / f"{name}.png")
         finally:
             app.end()
         with Image.open(path) as picture:  # a third of the size, and no difference to see
