@@ -6,7 +6,7 @@ patients such an interval would be too narrow to be honest, so below ``MIN_PATIE
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,11 +98,6 @@ def worst(cases: Iterable[Case], count: int) -> list[LandmarkError]:
             kept.append(error)
     missed = [error for error in errors if error.error_mm is None and error.inside_true][: count // 2]
     return kept[: count - len(missed)] + missed
-
-
-def too_few(found: Mapping[str, Any]) -> bool:
-    """Whether any family has too few patients for an interval."""
-    return any(family["patients"] < MIN_PATIENTS for family in found["families"].values())
 
 
 def _family(cases: Sequence[Case], seed: int) -> Figures:

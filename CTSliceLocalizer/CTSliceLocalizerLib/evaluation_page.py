@@ -13,7 +13,7 @@ import numpy as np
 from . import evaluation_charts as charts
 from . import report_html, report_pictures
 from .evaluation_cases import Case, LandmarkError
-from .evaluation_figures import GROSS_MM, MIN_PATIENTS, too_few, worst
+from .evaluation_figures import GROSS_MM, MIN_PATIENTS, worst
 from .report_charts import legend
 from .report_pictures import View
 
@@ -38,11 +38,13 @@ def make(found: Figures, cases: Sequence[Case], about: Mapping[str, str], alerts
         alerts: what has to be known before the figures are read.
     """
     alerts = [*alerts]
-    if too_few(found):
-        alerts.append(
-            f"With fewer than {MIN_PATIENTS} patients there are too few for an interval, and the figures say little "
-            "about other patients."
-        )
+    for name, family in found["families"].items():
+        if family["patients"] < MIN_PATIENTS:
+            of = f" ({_FAMILIES.get(name, name)})" if len(found["families"]) > 1 else ""
+            alerts.append(
+                f"{_count(family['patients'], 'patient')}{of}: too few for an interval, and the figures say little "
+                f"about other patients. At least {MIN_PATIENTS} are needed."
+            )
     if found["refused"]:
         alerts.append(f"The model refused {found['refused']} of {found['scans']} scans; they are in no figure.")
     listed = "".join(f"<li><strong>Note:</strong> {escape(text)}</li>" for text in alerts)
