@@ -18,6 +18,9 @@ from CTVolumeLib.errors import CTError
 
 from .cli_common import DONE, SOME_FAILED, Bar, engine_option, out_option, say, scan_path, talkative
 
+_litert_option = click.option("--litert/--no-litert", default=True, show_default=True, help="Also write MODEL.tflite, "
+                              "which is faster; of an article's network that takes 5 GB of memory.")  # fmt: skip
+
 
 @click.command()
 @click.argument("data", metavar="STORE", type=click.Path(exists=True, file_okay=False, path_type=Path))
@@ -37,12 +40,13 @@ from .cli_common import DONE, SOME_FAILED, Bar, engine_option, out_option, say, 
 @click.option("--batch-size", "batch", type=click.IntRange(1), help="Slices of a batch (article's networks); 32.")
 @click.option("--patience", type=click.IntRange(1), help="Epochs without improvement that end the training; 16 or 6.")
 @click.option("--seed", type=click.IntRange(0), help="Another number is another run; 8.")
+@_litert_option
 @click.option("--mixed-precision", is_flag=True, help="16 bits where they suffice: faster on a GPU.")
 @click.option("--distribute", is_flag=True, help="Share each batch among all GPUs of this machine.")
 @talkative
 def train(
-    data: Path, partition: Path, out: Path, work: Path | None, network: str, weights: str, mixed_precision: bool,
-    distribute: bool, **options: Any,
+    data: Path, partition: Path, out: Path, work: Path | None, network: str, weights: str, litert: bool,
+    mixed_precision: bool, distribute: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Train a model of one's own on STORE, a data set of ct-localize convert.
 
@@ -70,7 +74,7 @@ def train(
             data, partition, work, network=network, options=options, weights=weights, machine=machine,
             progress=progress, told=_say_epoch,
         )  # fmt: skip
-    runs.write_model(work, stem)
+    runs.write_model(work, stem, litert)
     say(f"The model is {stem.with_name(stem.name + '.npz')}, its log {work / 'log.csv'}.")
     return DONE
 
@@ -79,8 +83,9 @@ def train(
 @click.argument("work", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", metavar="MODEL", type=click.Path(path_type=Path), required=True, help="Name of the model's "
               "files without an ending, such as models/mine; or a folder that is there.")  # fmt: skip
+@_litert_option
 @talkative
-def export_model(work: Path, out: Path) -> int:
+def export_model(work: Path, out: Path, litert: bool) -> int:
     """Write the model of a training run, also of one that is not finished yet.
 
     WORK is the --work folder of ct-localize train. Writes MODEL.npz (weights for the engine that needs nothing
@@ -95,7 +100,7 @@ def export_model(work: Path, out: Path) -> int:
     """  # noqa: D301
     runs = _training_runs()
     stem = runs.model_stem(out)
-    if not runs.write_model(work, stem):
+    if not runs.write_model(work, stem, litert):
         say("Training is not finished: these are the best weights so far.")
     say(f"The model is {stem.with_name(stem.name + '.npz')}.")
     return DONE

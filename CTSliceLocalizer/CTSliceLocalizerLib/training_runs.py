@@ -77,12 +77,13 @@ def train(
         )
 
 
-def write_model(work: Path, stem: Path) -> bool:
+def write_model(work: Path, stem: Path, litert: bool = True) -> bool:
     """Write the files of the model that a training run has made: weights, LiteRT, card.
 
     Args:
         work: folder of the run.
         stem: folder and name of the files, without an ending.
+        litert: also write the file for LiteRT; of an article's network that takes several GB of memory.
 
     Returns:
         Whether training was finished; if not, the model has the best weights so far.
@@ -116,7 +117,7 @@ def write_model(work: Path, stem: Path) -> bool:
             "started_from": run["weights"],
         }
     card["training"]["finished"] = finished
-    export.export(parts, stem, card, litert_part=part, batch=16 if part == "encoder" else 4)
+    export.export(parts, stem, card, litert_part=part if litert else None, batch=16 if part == "encoder" else 4)
     return finished
 
 

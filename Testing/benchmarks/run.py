@@ -8,10 +8,14 @@ import bench_linked_scrolling
 import bench_locate
 import bench_reading
 import bench_selecting
+import bench_training
 
 
 def main() -> None:
-    for bench in (bench_reading, bench_inference, bench_locate, bench_convert, bench_linked_scrolling, bench_selecting):
+    for bench in (
+        bench_reading, bench_inference, bench_locate, bench_convert, bench_linked_scrolling, bench_selecting,
+        bench_training,
+    ):  # fmt: skip
         print(f"\n{(bench.__doc__ or '').splitlines()[0]}")
         for row in bench.run():
             print("  " + " | ".join(str(cell) for cell in row), flush=True)
