@@ -249,12 +249,12 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
 
     def showSideBySide(self, baseline, followUp, refine=True, progress=None, modelFile="", useLiteRT=False):
         """Show two scans side by side, each scrolled alone; they are matched first where needed."""
-        from CTSliceLocalizerPanel import following_up, match_nodes
+        from CTSliceLocalizerPanel import comparison_layout, following_up, match_nodes
 
         if self.matchOf(baseline, followUp) is None or match_nodes.isRefined(baseline, followUp) != refine:
             self._stopPair()
             self.match(baseline, followUp, refine, progress, modelFile, useLiteRT)
-        if not self.shows(baseline, followUp):
+        if not self.shows(baseline, followUp) or not comparison_layout.isShown():
             self._stopPair()
             self._pair = following_up.showPair(baseline, followUp, self._onPairStepped, self._onPairStopped)
         return self._pair
@@ -677,6 +677,13 @@ class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
             assert logic.labelling(logic.previousSeries()).count == 1
             logic.worklist.close()
         assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
+
+    def test_train_starts_children(self):
+        """Slicer's own Python starts as a child, finds the libraries, and tells what it lacks for training."""
+        run = CTSliceLocalizerLogic().checkPython()
+        run.wait(slicer.app.processEvents)
+        assert run.pythonVersion, run.problem
+        assert run.succeeded or run.missing, run.problem
 
     def test_clear_leaves_nothing(self):
         """After Locate and Clear the scene holds the nodes that it held before, also after a cancel."""
