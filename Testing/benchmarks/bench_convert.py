@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 import sys
 import tempfile
@@ -48,19 +49,18 @@ def run(slices: int = 1000, pixels: int = 512) -> list[Row]:
         place = Path(folder)
         truth = make_tree(place / "tree", slices, pixels)
         tenth = dict(list(truth.items())[: max(SERIES_SLICES, slices // 10)])
-        theirs, _ = _measured(article_loop, place / "tree", truth, place / "article")
+        theirs, their_work, _ = _measured(article_loop, place / "tree", truth, place / "article")
         size = f"{slices} slices of {pixels} x {pixels}"
         for kind in ("article", "compact"):
-            for jobs in (1, 0):
-                cores = "one process" if jobs == 1 else "all cores"
-                seconds, memory = _measured(_convert, place / "tree", truth, place / kind, kind, jobs)
-                rows.append(
-                    (f"{size}, {kind}, {cores}", seconds, theirs, theirs / seconds, SPEED_BAR if not jobs else "")
-                )
-                if jobs == 1:
-                    _, less = _measured(_convert, place / "tree", tenth, place / "few", kind, jobs)
-                    name = f"MB for {size}, {kind} (theirs: for {len(tenth)})"
-                    rows.append((name, memory, less, memory / less, MEMORY_BAR))
+            name = f"{size}, {kind}"
+            tree = place / "tree"
+            seconds, work, memory = _measured(_convert, tree, truth, place / kind, kind, 1)
+            rows.append((f"{name}, one process", seconds, theirs, theirs / seconds, ""))
+            rows.append((f"{name}, seconds of a core", work, their_work, their_work / work, ""))
+            seconds, _, _ = _measured(_convert, tree, truth, place / kind, kind, 0)
+            rows.append((f"{name}, all cores", seconds, theirs, theirs / seconds, SPEED_BAR))
+            _, _, less = _measured(_convert, tree, tenth, place / kind, kind, 1)
+            rows.append((f"{name}, MB (theirs: for {len(tenth)})", memory, less, memory / less, MEMORY_BAR))
     return rows
 
 
@@ -123,9 +123,10 @@ def _bytescale(values: np.ndarray) -> np.ndarray:
 
 def _measured(
     job: Callable[..., None], tree: Path, truth: dict[str, float], out: Path, *args: object
-) -> tuple[float, float]:
-    """Seconds and peak MB of a job in a process of its own; what it has written goes away."""
+) -> tuple[float, float, float]:
+    """Seconds, seconds of a core and peak MB of a job in a process of its own; what it has written goes away."""
     shutil.rmtree(out, ignore_errors=True)
+    os.sync()  # else a job waits until what was written before it is on the disk
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     process = context.Process(target=_timed, args=(queue, job, tree, truth, out, *args))
@@ -137,12 +138,12 @@ def _measured(
 
 
 def _timed(queue: multiprocessing.Queue, job: Callable[..., None], *args: object) -> None:
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.process_time()
     job(*args)
-    seconds = time.perf_counter() - start
+    seconds, work = time.perf_counter() - start, time.process_time() - worked
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     (peak,) = (int(line.split()[1]) for line in lines if line.startswith("VmHWM"))  # unlike ru_maxrss its own alone
-    queue.put((seconds, peak / 1024))
+    queue.put((seconds, work, peak / 1024))
 
 
 if __name__ == "__main__":
