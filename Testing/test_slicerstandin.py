@@ -357,6 +357,75 @@ def test_reload_makes_a_new_panel_without_entering_it(slicer_app, monkeypatch):
     assert all(section._entered for section in again.widget.sections if hasattr(section, "_entered"))
 
 
+def pixels(view):
+    """The picture of a slice view as (row, column, colour)."""
+    import numpy as np
+
+    image = view.image()
+    return (
+        np.frombuffer(image.constBits(), np.uint8)
+        .reshape(image.height(), image.bytesPerLine())[:, : 3 * image.width()]
+        .reshape(image.height(), image.width(), 3)
+    )
+
+
+def test_slice_views_are_drawn_by_slicers_own_code(slicer_app):
+    import numpy as np
+    import slicer
+
+    array = np.zeros((20, 40, 40), np.int16)
+    array[10:] = 1000
+    volume = slicer.util.addVolumeFromArray(array, name="half")
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().AutoWindowLevelOff()
+    volume.GetDisplayNode().SetWindowLevelMinMax(0, 1000)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    red = slicer.app.layoutManager().sliceWidget("Red")
+    red.sliceLogic().SetSliceOffset(4)
+    assert pixels(red).max() == 0
+    red.sliceLogic().SetSliceOffset(15)
+    white = (pixels(red) == 255).all(axis=2)
+    assert white.mean() > 0.3
+    points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode")
+    points.CreateDefaultDisplayNodes()
+    points.GetDisplayNode().SetSelectedColor(0, 0, 1)
+    points.AddControlPoint([20, 20, 15])
+    assert (pixels(red) == (0, 0, 255)).all(axis=2).sum() > 20
+
+
+def test_dicom_series_load_under_their_acquisition_transform(slicer_app, tmp_path):
+    import slicer
+    import support_dicom
+    from DICOMLib import DICOMUtils
+
+    heights = (0.0, 2.0, 4.0, 9.0, 11.0, 13.0)
+
+    def belong(slice_, _number):
+        slice_.PatientID, slice_.StudyInstanceUID = "P1", "1.2.3"
+
+    support_dicom.series(tmp_path, positions=[(-8.0, -6.0, z) for z in heights], edit=belong)
+    with DICOMUtils.TemporaryDICOMDatabase() as database:
+        DICOMUtils.importDicom(str(tmp_path))
+        (uid,) = DICOMUtils.allSeriesUIDsInDatabase()
+        assert database.fileValue(database.filesForSeries(uid)[0], "0008,0060") == "CT"
+        (identifier,) = DICOMUtils.loadSeriesByUID([uid])
+        node = slicer.mrmlScene.GetNodeByID(identifier)
+        instances = node.GetAttribute("DICOM.instanceUIDs").split()
+        assert [float(database.instanceValue(one, "0020,0032").split("\\")[2]) for one in instances] == list(heights)
+    assert node.GetParentTransformNode().IsA("vtkMRMLGridTransformNode")
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    assert tree.GetItemUID(tree.GetItemByDataNode(node), "DICOM") == uid
+
+
+def test_packages_are_asked_for_and_never_installed(slicer_app):
+    import slicer.packaging
+    import slicer.util
+
+    slicer.packaging.pip_ensure(["anything"], requester="test")
+    slicer.util.pip_install("more")
+    assert [call[:2] for call in slicer_app.pip] == [("pip_ensure", ["anything"]), ("pip_install", "more")]
+
+
 def test_settings_are_isolated(slicer_app):
     import qt
     import slicer

@@ -112,7 +112,7 @@ def loadSeriesByUID(uids):
         numbers = [database.fileValue(str(source), "0020,0013") or "?" for source in volume.sources]
         node.SetAttribute("DICOM.instanceNumbers", " ".join(numbers))
         tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-        item = tree.GetItemByDataNode(node)
+        item = tree.GetItemByDataNode(node) or tree.CreateItem(tree.GetSceneItemID(), node)
         tree.SetItemUID(item, "DICOM", uid)
         tree.SetItemAttribute(item, "DICOM.Modality", database.fileValue(paths[0], "0008,0060"))
         loaded.append(node.GetID())

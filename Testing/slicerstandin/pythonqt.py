@@ -55,6 +55,7 @@ def set_rules() -> None:
     ):
         for name in names:
             setattr(cls, name, staticmethod(_answer_of(f"{cls.__name__}.{name}")))
+    QtGui.QDesktopServices.openUrl = staticmethod(_open_address)
 
 
 def make_qt_module() -> types.ModuleType:
@@ -274,6 +275,12 @@ def _run_modal(self, *_args):
         words = getattr(self, "text", "") or self.windowTitle
         return _answer_of(f"{_meta_object(self).className()}: {words}")()
     return _read(self, "exec")()
+
+
+def _open_address(address) -> bool:
+    """No browser: the address stands in the list of dialogs."""
+    DIALOGS.append(address.toString())
+    return True
 
 
 def _answer_of(what: str) -> Callable:
