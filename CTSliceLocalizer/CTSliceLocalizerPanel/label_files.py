@@ -2,13 +2,15 @@
 
 Beside the data that is ``labels.json`` in the folder of the slices, as in the article. Where the folder holds other
 series or files as well, it is ``<SeriesInstanceUID>.labels.json``, and for a volume file ``<name>.labels.json``. In a
-folder that the user chose each series has a folder of its own, named by its SeriesInstanceUID or the volume's name.
+folder that the user chose each series has a folder of its own, named by its SeriesInstanceUID; that of a volume file is
+``<name>-<checksum>``, since in many collections all files have the same name.
 What can't be written there goes into a folder of Slicer's settings, so that a read-only disk costs nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +62,7 @@ def placeOf(source: Source, folder: str = "") -> Path | None:
         Its path, whether it exists or not; None where the volume has no file that it could lie beside.
     """
     if folder:
-        return Path(folder) / (source.seriesUid or _stem(source)) / NAME
+        return Path(folder) / (source.seriesUid or f"{_stem(source)}-{_fingerprint(source):08x}") / NAME
     if source.files:
         beside = _onDisk(Path(source.files[0]))
         alone = beside.is_dir() and _holdsOnly(beside, source.files)
@@ -155,6 +157,16 @@ def _stem(source: Source) -> str:
     from CTVolumeLib.names import unique_names
 
     return unique_names([source.volumeFile or f"{source.name}.nrrd"])[0]
+
+
+def _fingerprint(source: Source) -> int:
+    """Tells files of the same name apart, wherever they are copied to; of a volume that has no file its voxels."""
+    first = source.volumeFile or (source.files[0] if source.files else "")
+    try:
+        with Path(first).open("rb") as file:
+            return zlib.crc32(file.read(1 << 16) + str(Path(first).stat().st_size).encode())
+    except OSError:
+        return source.voxels
 
 
 def _onDisk(file: Path) -> Path:

@@ -369,7 +369,7 @@ class TestButtons:
         slicer_app.answer(str(tmp_path / "labels"))
         slicer_app.click(panel.ui.labelsFolderButton)
         assert not panel.ui.messageLabel.isVisible()
-        assert (tmp_path / "labels" / "CT chest" / "labels.json").exists()
+        assert list((tmp_path / "labels").glob("CT chest-*/labels.json"))
         slicer_app.click(panel.ui.besideDataButton)
         assert panel.logic.getParameterNode().labelsFolder == ""
         assert not panel.ui.besideDataButton.enabled

@@ -172,7 +172,19 @@ class TestFiles:
         assert self.place(panel, "", volumeFile=str(folder / "a.nii.gz")) == folder / "a.labels.json"
         assert self.place(panel, "") is None
         assert self.place(panel, tmp_path, seriesUid="1.2") == tmp_path / "1.2" / "labels.json"
-        assert self.place(panel, tmp_path, volumeFile="/x/a.nii.gz") == tmp_path / "a" / "labels.json"
+
+    def test_files_of_the_same_name_have_labels_of_their_own(self, panel, tmp_path):
+        places = set()
+        for case in ("case_1", "case_2"):
+            (tmp_path / case).mkdir()
+            (tmp_path / case / "imaging.nii.gz").write_text(f"voxels of {case}")
+            found = self.place(panel, tmp_path / "labels", volumeFile=str(tmp_path / case / "imaging.nii.gz"))
+            assert found.parent.name.startswith("imaging-")
+            places.add(found)
+        assert len(places) == 2
+        (tmp_path / "case_1").rename(tmp_path / "elsewhere")
+        moved = self.place(panel, tmp_path / "labels", volumeFile=str(tmp_path / "elsewhere" / "imaging.nii.gz"))
+        assert moved in places
 
     def test_a_zip_has_its_labels_beside_it(self, panel, folder):
         (folder / "scans.zip").touch()
@@ -284,13 +296,13 @@ class TestAnnotations:
         annotations.labelSlice(node, "2", zMm=C1 * STEP)
         annotations.folder = lambda: str(tmp_path / "labels")
         found = annotations.labelling(node)
-        assert found.saved == tmp_path / "labels" / "CT" / "labels.json"
+        assert found.saved == next((tmp_path / "labels").glob("CT-*/labels.json"))
         assert found.saved.exists()
 
     def test_labels_in_a_chosen_folder_are_not_overwritten_without_undo(self, panel, annotations, folder, tmp_path):
         node = volume_node(folder)
         annotations.labelSlice(node, "2", zMm=C1 * STEP)
-        path = tmp_path / "labels" / "CT" / "labels.json"
+        path = panel.files.placeOf(panel.nodes.sourceOf(node), str(tmp_path / "labels"))
         path.parent.mkdir(parents=True)
         path.write_text('{"T1": "3.dcm"}')
         annotations.folder = lambda: str(tmp_path / "labels")
