@@ -69,7 +69,8 @@ def _summary(found: Figures) -> str:
             f"{_count(family['patients'], 'patient')}, {_count(family['scans'], 'scan')}, "
             f"{_count(row['landmarks'], 'landmark')}"
         )
-    return "; ".join(parts) + "."
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _family(name: str, family: Figures, cases: Sequence[Case], several: bool) -> str:
