@@ -111,8 +111,6 @@ class ModuleManager(QtCore.QObject):
     def isLoaded(self, name):
         return hasattr(slicer.modules, name.lower())
 
-    factoryManager = None
-
 
 class MainWindow(QtWidgets.QMainWindow):
     """The window: the panel's column at the left, the views at the right."""

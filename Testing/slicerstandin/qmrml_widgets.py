@@ -55,7 +55,6 @@ class qMRMLNodeComboBox(qMRMLWidget):
     showChildNodeTypes = stored("_showChildNodeTypes", bool, True)
     showHidden = stored("_showHidden", bool, False)
     selectNodeUponCreation = stored("_selectNodeUponCreation", bool, True)
-    sceneChanged = None
 
     def __init__(self, parent=None):
         super().__init__(parent)
