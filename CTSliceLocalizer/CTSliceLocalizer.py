@@ -17,8 +17,6 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-_RELOADED = ("CTSliceLocalizerPanel", "CTSliceLocalizerLib")
-
 
 class CTSliceLocalizer(ScriptedLoadableModule):
     """What Slicer shows of the module before it is opened."""
@@ -79,10 +77,10 @@ class CTSliceLocalizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._setParameterNode(self.logic.getParameterNode())
 
     def onReload(self):
-        """Reload the panel and the library as well, not the module's file alone."""
+        """Reload the whole panel, not the module's file alone."""
         import sys
 
-        for name in [name for name in sys.modules if name.split(".")[0] in _RELOADED]:
+        for name in [name for name in sys.modules if name.split(".")[0] == "CTSliceLocalizerPanel"]:
             del sys.modules[name]
         super().onReload()
 
@@ -255,8 +253,10 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
             self._stopPair()
             self.match(baseline, followUp, refine, progress, modelFile, useLiteRT)
         if not self.shows(baseline, followUp) or not comparison_layout.isShown():
+            linked = self.shows(baseline, followUp) and self.isLinked()
             self._stopPair()
             self._pair = following_up.showPair(baseline, followUp, self._onPairStepped, self._onPairStopped)
+            self._pair.linked = linked
         return self._pair
 
     def linkScrolling(self, baseline, followUp, refine=True, progress=None, modelFile="", useLiteRT=False):

@@ -100,14 +100,12 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
             self._refresh()
             return
         self._run(lambda progress: self.logic.linkScrolling(*self._pair, progress=progress, **self._settings()))
-        self._remember(self.logic.isLinked())
 
     def onJump(self) -> None:
         """Once: the other view goes to the same place."""
 
         def jump(progress):
-            if not self.logic.isSideBySide():
-                self.logic.showSideBySide(*self._pair, progress=progress, **self._settings())
+            self.logic.showSideBySide(*self._pair, progress=progress, **self._settings())
             self.logic.jumpToSamePlace()
 
         self._run(jump)
@@ -273,7 +271,9 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
             self._problem = _("Follow up failed ({kind}): the error log tells more.").format(kind=type(error).__name__)
         finally:
             self._running = False
-        if not self._entered:  # left while it ran
+        if self._entered:
+            self._remember(self.logic.isLinked())
+        else:  # left while it ran
             self.logic.leaveSideBySide()
         if not self._closed:
             self._showProgress()

@@ -521,6 +521,25 @@ def test_leaving_the_module_gives_the_layout_back_and_coming_back_links_again(sl
     assert slice_logic("CTFollowUp").GetSliceOffset() == pytest.approx(310.24, abs=3.0)
 
 
+def test_another_layout_by_the_menu_and_back(slicer_app, panel):
+    from CTSliceLocalizerPanel import comparison_layout
+
+    slicer_app.click(panel.ui.linkButton)
+    slice_logic("CTBaseline").SetSliceOffset(-50.5)
+    layout = slicer_app.layoutManager.layoutLogic().GetLayoutNode()
+    layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
+    slicer_app.click(panel.ui.jumpButton)
+    assert comparison_layout.isShown()
+    assert panel.ui.linkButton.checked
+    assert slice_logic("CTBaseline").GetSliceOffset() == pytest.approx(-50.5)
+    layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
+    slicer_app.click(panel.ui.linkButton)
+    slicer_app.click(panel.ui.linkButton)
+    assert comparison_layout.isShown()
+    slicer_app.click(panel.ui.followUpClearButton)
+    assert slicer_app.layoutManager.layout == layout.SlicerLayoutFourUpView
+
+
 def test_a_saved_scene_comes_back_linked(slicer_app, panel, tmp_path):
     import slicer
 
