@@ -37,6 +37,8 @@ class CTSliceLocalizer(ScriptedLoadableModule):
             'The location scale is that of the article "Building a CT slice localizer with Keras". Sources and'
             " licences of the sample data are listed in Docs/Credits.md, and what the model was trained on in its card."
         )
+        # Before the panel is opened: a scene that was saved with the two views side by side asks for their layout.
+        slicer.app.connect("startupCompleted()", registerLayout)
 
 
 class CTSliceLocalizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -700,6 +702,13 @@ class CTSliceLocalizerTest(ScriptedLoadableModuleTest):
         with self.assertRaises(CTError):  # noqa: PT027 - pytest is not part of Slicer
             logic.locate(node, progress=lambda *_step: False)
         assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def registerLayout():
+    """Make the layout of Follow up known to Slicer."""
+    from CTSliceLocalizerPanel import comparison_layout
+
+    comparison_layout.register()
 
 
 def _sampleNode(name):

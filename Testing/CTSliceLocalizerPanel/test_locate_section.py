@@ -320,25 +320,13 @@ def test_a_reload_shows_the_result_again(slicer_app, panel, volume):
     assert "mid chest" in ui.currentLabel.text
 
 
-@pytest.fixture
-def restored_modules():
-    """The library's modules are the same for all other tests."""
-    kept = {name: module for name, module in sys.modules.items() if name.startswith("CTSliceLocalizerLib")}
-    yield
-    for name in [name for name in sys.modules if name.startswith("CTSliceLocalizerLib") and name not in kept]:
-        del sys.modules[name]
-    sys.modules.update(kept)
-
-
-@pytest.mark.usefixtures("restored_modules")
-def test_the_reload_button_takes_panel_and_library_along(slicer_app, panel, volume):
+def test_the_reload_button_takes_the_whole_panel_along(slicer_app, panel, volume):
     locate(slicer_app, panel, volume)
-    before = sys.modules["CTSliceLocalizerPanel.location_nodes"], sys.modules["CTSliceLocalizerLib.results"]
+    before = sys.modules["CTSliceLocalizerPanel.location_nodes"]
     panel.widget.onReload()
     slicer_app.settle()
     again = slicer_app.module("CTSliceLocalizer")
-    after = sys.modules["CTSliceLocalizerPanel.location_nodes"], sys.modules["CTSliceLocalizerLib.results"]
-    assert all(new is not old for new, old in zip(after, before))
+    assert sys.modules["CTSliceLocalizerPanel.location_nodes"] is not before
     assert again.logic.location(volume) is not None
 
 
@@ -429,6 +417,24 @@ def test_litert_is_offered_and_never_needed(slicer_app, panel, volume, monkeypat
     assert panel.widget.parameterNode.useLiteRT is False
     assert slicer_app.pip == [("pip_ensure", [faster_engine.REQUIREMENT], {"requester": "CTSliceLocalizer"})]
     locate(slicer_app, panel, volume)
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_litert_on_slicer_before_5_12(slicer_app, panel, monkeypatch, agreed):
+    """There Slicer does not ask by itself; nothing is installed without a yes."""
+    import slicer.util
+    from CTSliceLocalizerPanel import faster_engine
+    from CTVolumeLib.errors import CTError
+
+    asked = []
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text: asked.append(text) or agreed)
+    monkeypatch.setattr(faster_engine, "isInstalled", lambda: False)
+    with pytest.raises(CTError, match="Locate works without it"):
+        panel.logic.installLiteRT()
+    assert len(asked) == 1
+    assert faster_engine.REQUIREMENT in asked[0]
+    assert slicer_app.pip == ([("pip_install", faster_engine.REQUIREMENT, {})] if agreed else [])
 
 
 def test_litert_gives_the_same_result(slicer_app, panel, volume):
