@@ -1,8 +1,14 @@
-"""What the sections share: fields for paths that are emptied."""
+"""What the sections share: fields for paths that are emptied, selectors, and that no control is without a test."""
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+
+FORMS = Path(__file__).parents[2] / "CTSliceLocalizer" / "Resources" / "UI"
+USED = "QPushButton|QCheckBox|QComboBox|QDoubleSpinBox|QSpinBox|QTableWidget|ctkPathLineEdit|qMRMLNodeComboBox"
 
 
 @pytest.fixture
@@ -29,3 +35,26 @@ def test_emptied_fields_of_train_are_emptied(slicer_app, panel):
     ui.pythonPathEdit.currentPath = ""
     assert panel.parameterNode.trainFolder == ""
     assert slicer_app.application.userSettings().value("CTSliceLocalizer/TrainingPython") == ""
+
+
+def test_chosen_scans_are_kept_in_the_scene(slicer_app, panel):
+    import slicer
+
+    ui = panel.sections[1].ui
+    scans = [slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in ("one", "two")]
+    slicer_app.click(panel.sections[1].button)
+    for baseline, follow_up in (scans, scans[::-1]):
+        slicer_app.choose(ui.baselineSelector, baseline)
+        slicer_app.choose(ui.followUpSelector, follow_up)
+        assert (panel.parameterNode.baselineVolume, panel.parameterNode.followUpVolume) == (baseline, follow_up)
+
+
+def test_every_control_is_used_by_a_test():
+    tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    controls = [
+        name
+        for form in FORMS.glob("*.ui")
+        for name in re.findall(rf'<widget class="(?:{USED})" name="(\w+)"', form.read_text("utf-8"))
+    ]
+    assert len(controls) > 40
+    assert [name for name in controls if not re.search(rf"\b{name}\b", tests)] == []
