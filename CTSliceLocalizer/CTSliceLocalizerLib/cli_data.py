@@ -181,11 +181,12 @@ def convert(
     from CTVolumeLib import batch
 
     from . import convert as converting
+    from . import truths
 
-    truths = converting.find(tree, locations, labels)
+    known = truths.find(tree, locations, labels)
     with Bar("Converting", "series") as progress:
         outcomes = converting.convert(
-            tree, out, truths, kind=kind, size=size, window=window, jobs=jobs, scheduler=scheduler, progress=progress
+            tree, out, known, kind=kind, size=size, window=window, jobs=jobs, scheduler=scheduler, progress=progress
         )
     failed = [outcome for outcome in outcomes if outcome.state == batch.FAILED]
     partly = [outcome for outcome in outcomes if outcome.facts.get("missing")]

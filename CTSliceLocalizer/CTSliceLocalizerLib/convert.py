@@ -5,24 +5,21 @@ is the ground truth file ``combined_normalized_locations.json``, a ``labels.json
 contradicts itself is told and left out, never converted.
 
 The article ("Building a CT Slice Localizer With Keras") has one ``.npz`` for each slice with ``pixels``, ``norm_loc``
-and ``series_instance_UID``, read here from ``STORE/series/<SeriesInstanceUID>/<InstanceNumber>.npz``. ``pixels`` are
-8-bit and square, as ``scipy.misc.imresize`` gave them. Here they differ on purpose: that function stretched the stored
-values of each slice from its own minimum to its own maximum, so the same tissue got another gray in each slice, and it
-picked single pixels when it shrank. Here gray is HU in a fixed window, shrinking averages, and slices that are not
-square are padded with air instead of squeezed.
+and ``series_instance_UID``; here it is ``STORE/series/<SeriesInstanceUID>/<InstanceNumber>.npz``. ``pixels`` are 8-bit
+and square, as ``scipy.misc.imresize`` gave them; the three equal channels that ImageNet's networks want are made when
+they are trained. Gray differs on purpose: that function stretched the stored values of each slice from its own minimum
+to its own maximum, so the same tissue got another gray in each slice. Here it is HU in a fixed window, and slices that
+are not square are padded with air instead of squeezed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +31,7 @@ from scipy import sparse
 
 from . import groundtruth, landmarks, normalizing, slicegrid, store
 from .groundtruth import Annotation
+from .truths import Truth, fingerprint
 
 SIZE = 256
 WINDOW_HU = (-1000.0, 400.0)
@@ -44,25 +42,6 @@ LOCATION_SIGMA_MM, SIGMA_PER_MM = 6.0, 0.12
 """How well a slice's place is known where only its location is given, and how that fades beyond the slices given."""
 
 Progress = Callable[[int, int, str], bool]
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is known of a series.
-
-    Attributes:
-        folder: with its DICOM files.
-        patient: first folder of its path in the tree.
-        locations: location by file name, from the ground truth file.
-        labels: path of its labels.
-        problem: why nothing can be known; then ``folder`` is the file with labels of nobody knows what.
-    """
-
-    folder: Path
-    patient: str
-    locations: Mapping[str, float] = field(default_factory=dict)
-    labels: Path | None = None
-    problem: str = ""
 
 
 def convert(
@@ -82,7 +61,7 @@ def convert(
     Args:
         tree: folder of the series; names in the data set come from the paths below it.
         out: folder of the data set.
-        truths: from ``find``.
+        truths: from ``truths.find``.
         kind: ``"compact"`` or ``"article"``.
         size: pixels of a side, article's format only.
         window: HU that become black and white, article's format only.
@@ -104,7 +83,7 @@ def convert(
     else:
         settings |= {"schema": store.SERIES_SCHEMA}
     items = [
-        batch.Item(name, truth.folder, settings=settings | {"truth": _hash(truth)}, payload=truth)
+        batch.Item(name, truth.folder, settings=settings | {"truth": fingerprint(truth)}, payload=truth)
         for name, truth in zip(_names(tree, truths), truths)
     ]
     place = Path(out) / store.SERIES_FOLDER
@@ -113,39 +92,6 @@ def convert(
     )
     store.write_index(out, _index(kind, settings, outcomes))
     return outcomes
-
-
-def find(tree: Path, locations: Path | None = None, labels: Path | None = None) -> list[Truth]:
-    """The series of a tree of which something is known, in the order of their paths.
-
-    With a ground truth file these are the series that it names, together with the labels of those; without one all
-    series that have labels.
-
-    Args:
-        tree: folder of the series.
-        locations: ``combined_normalized_locations.json``.
-        labels: folder with labels, see ``normalizing.labelled_series``; by default they lie beside the slices.
-
-    Raises:
-        CTError: a file can't be read, names places outside the tree, or nothing is labelled.
-    """
-    tree = Path(tree).absolute()
-    pairs = normalizing.labels_in(tree, labels)
-    if locations:
-        by_folder = dict(sorted(_by_folder(locations).items()))
-        if any(path.is_absolute() or ".." in path.parts for path in by_folder):
-            text = f"{locations.name} names files outside of {tree.name}."
-            raise CTError("bad_locations", text, "Make it again with ct-localize normalize.")
-        marked = {folder: file for file, folder in pairs}
-        truths = [_truth(tree, tree / path, its, marked.get(tree / path)) for path, its in by_folder.items()]
-    else:
-        folders = [folder for _, folder in pairs]
-        clear = [folders.count(folder) == 1 for folder in folders]
-        truths = [_truth(tree, folder if only else None, {}, file) for (file, folder), only in zip(pairs, clear)]
-    if not truths:
-        text = f"No series in {tree.name} has labels or locations."
-        raise CTError("no_labels", text, "Label some series first, or give the ground truth file with --locations.")
-    return truths
 
 
 def convert_series(item: batch.Item, folder: Path) -> dict[str, Any]:
@@ -213,33 +159,6 @@ def picture(hu: np.ndarray, size: int = SIZE, window: tuple[float, float] = WIND
     return np.rint((gray - np.float32(low)) * np.float32(255 / (high - low))).astype(np.uint8)
 
 
-# What is known of a series
-
-
-def _by_folder(path: Path) -> dict[PurePosixPath, dict[str, float]]:
-    """Locations by folder and file name, from ``{"patient/study/series/10.dcm": 0.05, ...}``."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        found: dict[PurePosixPath, dict[str, float]] = {}
-        for name, value in content.items():
-            place = PurePosixPath(name.replace("\\", "/"))
-            found.setdefault(place.parent, {})[place.name] = float(value)
-        if not all(np.isfinite(value) for one in found.values() for value in one.values()):
-            raise ValueError("not finite")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        text = f"{path.name} is no ground truth file."
-        raise CTError("bad_locations", text, "Make it with ct-localize normalize.") from error
-    return found
-
-
-def _truth(tree: Path, folder: Path | None, located: Mapping[str, float], labels: Path | None) -> Truth:
-    if folder is None:
-        text = f"{labels.parent.name}/{labels.name} could not be assigned to one series of {tree.name}."
-        return Truth(labels, "", problem=text)
-    parts = folder.relative_to(tree).parts
-    return Truth(folder, parts[0] if parts else "", located, labels)
-
-
 def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
     """Names of the result folders: that of the series' folder; where two share one, with a hash of the path.
 
@@ -252,16 +171,6 @@ def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
         name if count[name.casefold()] == 1 else f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
         for name, path in zip(names, paths)
     ]
-
-
-def _hash(truth: Truth) -> str:
-    """The truth, as a part of the fingerprint: other labels make another result."""
-    labels = b""
-    if truth.labels:
-        with suppress(OSError):  # reading the series will say what is wrong
-            labels = truth.labels.read_bytes()
-    known = json.dumps([truth.patient, dict(truth.locations), hashlib.sha256(labels).hexdigest()])
-    return hashlib.sha256(known.encode()).hexdigest()
 
 
 # One series

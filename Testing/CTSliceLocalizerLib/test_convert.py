@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from CTSliceLocalizerLib import convert, groundtruth, landmarks, slicegrid, store
+from CTSliceLocalizerLib import convert, groundtruth, landmarks, slicegrid, store, truths
 from CTSliceLocalizerLib.cli import main
 from CTVolumeLib import batch, dicom
 from CTVolumeLib.errors import CTError
@@ -306,7 +306,7 @@ class TestWrongInput:
         tree(tmp_path / "tree", 1)
         (tmp_path / "locations.json").write_text(text)
         with pytest.raises(CTError) as caught:
-            convert.find(tmp_path / "tree", tmp_path / "locations.json")
+            truths.find(tmp_path / "tree", tmp_path / "locations.json")
         assert caught.value.code == "bad_locations"
 
     def test_bad_options(self, tmp_path):
@@ -320,7 +320,7 @@ class TestWrongInput:
         uid = "1.2.9"
         series(tmp_path / "tree" / "p" / "s" / uid, step=2.0, orientation=(1, 0, 0, 0, 0, -1), series_uid=uid,
                positions=[(0.0, 2.0 * k, 0.0) for k in range(6)])  # fmt: skip
-        truth = convert.Truth(tmp_path / "tree" / "p" / "s" / uid, "p", {"0003.dcm": 0.1})
+        truth = truths.Truth(tmp_path / "tree" / "p" / "s" / uid, "p", {"0003.dcm": 0.1})
         outcomes = convert.convert(tmp_path / "tree", tmp_path / "out", [truth])
         assert [outcome.code for outcome in outcomes] == ["not_axial"]
 
@@ -329,16 +329,16 @@ class TestAgain:
     def test_what_is_finished_is_kept_and_what_changed_is_made_again(self, tmp_path):
         planted = tree(tmp_path / "tree")
         data, out = tmp_path / "tree", tmp_path / "out"
-        first = convert.convert(data, out, convert.find(data))
+        first = convert.convert(data, out, truths.find(data))
         assert {outcome.state for outcome in first} == {batch.DONE}
         before = contents(out)
-        again = convert.convert(data, out, convert.find(data))
+        again = convert.convert(data, out, truths.find(data))
         assert {outcome.state for outcome in again} == {batch.KEPT}
         assert contents(out) == before
         (planted[0].folder / "labels.json").write_text(
             json.dumps({"C7": planted[0].files[20], "T1": planted[0].files[16]})
         )
-        changed = convert.convert(data, out, convert.find(data))
+        changed = convert.convert(data, out, truths.find(data))
         assert [outcome.state for outcome in changed] == [batch.DONE, batch.KEPT, batch.KEPT]
         assert list(store.read_series(store.series(out)[0]).annotations) == ["C7", "T1"]
 
@@ -346,9 +346,9 @@ class TestAgain:
         planted = tree(tmp_path / "tree", 1)
         data, out, path = tmp_path / "tree", tmp_path / "out", tmp_path / "locations.json"
         truth = locations(planted, path)
-        convert.convert(data, out, convert.find(data, path), kind="article")
+        convert.convert(data, out, truths.find(data, path), kind="article")
         path.write_text(json.dumps({key: value + 0.01 for key, value in truth.items()}))
-        (again,) = convert.convert(data, out, convert.find(data, path), kind="article")
+        (again,) = convert.convert(data, out, truths.find(data, path), kind="article")
         assert again.state == batch.DONE
 
     @pytest.mark.slow

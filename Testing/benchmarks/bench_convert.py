@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from CTSliceLocalizerLib import convert
+from CTSliceLocalizerLib import convert, truths
 from PIL import Image
 from pydicom import dcmread
 from pydicom.uid import generate_uid
@@ -112,7 +112,7 @@ def _with_uid(data: bytes, old: str, new: str) -> bytes:
 def _convert(tree: Path, truth: dict[str, float], out: Path, kind: str, jobs: int) -> None:
     path = tree.parent / "locations.json"
     path.write_text(json.dumps(truth))
-    outcomes = convert.convert(tree, out, convert.find(tree, path), kind=kind, jobs=jobs)
+    outcomes = convert.convert(tree, out, truths.find(tree, path), kind=kind, jobs=jobs)
     assert all(outcome.state == "done" for outcome in outcomes), outcomes[0]
 
 
