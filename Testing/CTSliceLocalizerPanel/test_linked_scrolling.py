@@ -252,3 +252,11 @@ def test_zoom_is_the_same_in_both_views(pair):
     ]  # mm of a pixel
     assert sizes[0] == pytest.approx(sizes[1])
     assert sizes[0] > 0
+
+
+def test_the_layout_is_known_before_the_panel_is_opened(slicer_app):
+    slicer_app.load("CTSliceLocalizer", enter=False)
+    slicer_app.application.startupCompleted.emit()
+    from CTSliceLocalizerPanel import comparison_layout
+
+    assert slicer_app.layoutManager.layoutLogic().GetLayoutNode().IsLayoutDescription(comparison_layout.LAYOUT_ID)
