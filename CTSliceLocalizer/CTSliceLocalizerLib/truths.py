@@ -55,7 +55,7 @@ def find(tree: Path, locations: Path | None = None, labels: Path | None = None) 
     pairs = normalizing.labels_in(tree, labels)
     if locations:
         by_folder = dict(sorted(_by_folder(locations).items()))
-        if any(path.is_absolute() or ".." in path.parts for path in by_folder):
+        if any(not (tree / path).is_relative_to(tree) or ".." in path.parts for path in by_folder):
             text = f"{locations.name} names files outside of {tree.name}."
             raise CTError("bad_locations", text, "Make it again with ct-localize normalize.")
         marked = {folder: file for file, folder in pairs}
