@@ -38,7 +38,7 @@ class TrainSection(PanelSection, VTKObservationMixin):
         self._guiTag = None
         self._observedParameterNode = None
         self._run = None
-        self._step = ""
+        self._step = self._folder = ""
         self._problem = self._note = ""
         self._missing: tuple[str, ...] = ()
         self._timer = qt.QTimer()
@@ -122,6 +122,7 @@ class TrainSection(PanelSection, VTKObservationMixin):
 
     def _start(self, step: str) -> None:
         parameters = self.parameterNode
+        self._folder = parameters.trainFolder  # a scene that closes meanwhile forgets it
         self._startRun(
             step,
             lambda: self.logic.startTraining(
@@ -190,6 +191,16 @@ class TrainSection(PanelSection, VTKObservationMixin):
             self._note = self._doneText(run)
             if self._step in ("check", "install"):
                 self._missing = ()
+        if self._step == PREPARE and run.succeeded:
+            self._warnOfEmptyParts()
+
+    def _warnOfEmptyParts(self) -> None:
+        empty = training_steps.emptyParts(self._folder)
+        if empty:
+            self._problem = _(
+                "No patient fell into {parts}, and training needs both parts. Label more patients, or try another"
+                " draw with ct-localize partition --salt."
+            ).format(parts=", ".join(empty))
 
     def _doneText(self, run) -> str:
         if self._step == "check":

@@ -33,9 +33,8 @@ DATA_NEEDS = {
 }
 """Requirement of each package that all steps need."""
 
-TRAINING_NEEDS = {"tensorflow": "tensorflow>=2.18", "keras": "keras>=3", "skimage": "scikit-image>=0.22"}
-EVALUATION_NEEDS = {"matplotlib": "matplotlib>=3.8"}
-ALL_NEEDS = DATA_NEEDS | TRAINING_NEEDS | EVALUATION_NEEDS
+TRAINING_NEEDS = {"tensorflow": "tensorflow>=2.18", "keras": "keras>=3"}
+ALL_NEEDS = DATA_NEEDS | TRAINING_NEEDS
 
 _SOME_FAILED = 1
 _SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "pydicom", "requests", "Pillow")
@@ -114,6 +113,14 @@ def evaluationPage(folder: Path | str) -> Path | None:
     return path if str(folder) and path.is_file() else None
 
 
+def emptyParts(folder: Path | str) -> list[str]:
+    """Parts of the data without which nothing can be trained, and which hold no series: too few patients."""
+    from CTSliceLocalizerLib import partition
+
+    made = partition.read(Path(folder) / PARTITION)
+    return [part for part in (partition.TRAIN, partition.VALIDATION) if not made.series(part)]
+
+
 def _commands(
     step: str, folder: Path, source: Path | str, labels: Path | str, epochs: int, python: str
 ) -> list[Command]:
@@ -142,7 +149,7 @@ def _commands(
     if step == EVALUATE:
         _need(trainedModel(folder), _("Train a model first."))
         arguments = (f"{model}.npz", data, "--partition", partition, "--out", folder / EVALUATION)
-        return [command(_("Evaluating"), "evaluate", *arguments, needs=tuple(EVALUATION_NEEDS))]
+        return [command(_("Evaluating"), "evaluate", *arguments)]
     raise ValueError(step)
 
 
