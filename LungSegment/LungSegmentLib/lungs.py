@@ -1,0 +1,317 @@
+"""Left lung, right lung, trachea and main bronchi of a chest CT: ``segment``.
+
+How it goes, all in millimetres and on cells of nearly 3 mm (see ``cells``):
+
+1. Air that tissue encloses in its slice; of that the parts whose inside is as dense as lung. Gas in the bowel is
+   darker, foam under the patient lies outside the body.
+2. Trachea and main bronchi are grown from a tube near the middle and taken out with their wall (``airways``).
+3. The rest is parted into left and right (``sides``).
+4. Each lung is closed, so that vessels, nodules and the hilum are inside.
+5. The surface is found again on the scan's own voxels.
+
+The steps of the classic recipe, by which this is often taught, are in ``recipe``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from CTVolumeLib.errors import CTError
+from CTVolumeLib.volume import CTVolume
+from scipy import ndimage
+
+from . import airways, sides
+from .cells import Cells, cells_of, interpolation
+from .shapes import IN_SLICE, bounding_box, close, dilate, distance, erode, fill, largest
+
+LEFT, RIGHT, AIRWAY = sides.LEFT, sides.RIGHT, 3
+
+LUNG_HU = (-962.0, -500.0)
+"""Between these lies the inside of lungs, also in emphysema; gas is darker, stool is denser."""
+
+SURFACE_HU = -400
+"""Half-way between lung and tissue: where the surface runs through a voxel."""
+
+PADDING_HU = -1015
+"""What stays below this in all slices lies outside a round field of view."""
+
+CUT_LUNG_HU = -930
+"""Denser than the air around the patient: what reaches an edge of the picture may be lung in a narrow field of view."""
+
+_DEEP_MM = 4.0
+_LUNG_SHARE = 0.6
+_IN_BODY_SHARE = 0.3
+_WHOLE_ML, _CUT_ML = 20.0, 1.5
+_WALL_MM, _WALL_LEFT_MM = 2.5, 1.5
+_HOLE_MM2 = 300.0
+_BONE_HU = 200
+_CRUMB_SHARE = 0.01
+
+Progress = Callable[[int, int, str], bool]
+
+
+@dataclass(frozen=True)
+class LungOptions:
+    """How lungs are found.
+
+    Attributes:
+        threshold_hu: what is darker is air or lung.
+        closing_mm: notches up to twice this wide are filled: vessels at the hilum, nodules at the wall.
+        within_z_mm: LPS z between which lungs can be, where the place of the slices in the body is known, else None.
+    """
+
+    threshold_hu: float = -320.0
+    closing_mm: float = 8.0
+    within_z_mm: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if not -900 <= self.threshold_hu <= -100:
+            raise CTError(
+                "bad_option", f"A threshold of {self.threshold_hu} HU finds no lungs.", "Choose -900 to -100."
+            )
+        if not 0 <= self.closing_mm <= 30:
+            raise CTError("bad_option", f"Lungs can't be closed by {self.closing_mm} mm.", "Choose 0 to 30 mm.")
+
+
+@dataclass(frozen=True, eq=False)
+class LungResult:
+    """The lungs of a scan.
+
+    Attributes:
+        labels: (k, j, i) uint8 on the volume's own grid: 1 left lung, 2 right lung, 3 trachea and main bronchi.
+        options: by which they were found.
+        two_lungs: whether left and right were told apart as two bodies; else all is on one side.
+        airway_sealed: whether trachea and main bronchi ended at their wall, False where they may have leaked.
+        trachea_mm: length of the trachea in the scan, 0 where none was found.
+    """
+
+    labels: np.ndarray
+    options: LungOptions = field(default_factory=LungOptions)
+    two_lungs: bool = True
+    airway_sealed: bool = True
+    trachea_mm: float = 0.0
+
+    def unfilled(self, volume: CTVolume) -> np.ndarray:
+        """(k, j, i) uint8: the labels without vessels, nodules and all else that is dense."""
+        return np.where(volume.array < self.options.threshold_hu, self.labels, np.uint8(0))
+
+    def difference(self, volume: CTVolume) -> np.ndarray:
+        """(k, j, i) uint8: the labels of what is dense inside the lungs, filled minus unfilled."""
+        return np.where(volume.array < self.options.threshold_hu, np.uint8(0), self.labels)
+
+
+def segment(volume: CTVolume, options: LungOptions | None = None, progress: Progress | None = None) -> LungResult:
+    """Find the lungs.
+
+    Args:
+        volume: a CT with its slices in any order and direction.
+        options: see ``LungOptions``.
+        progress: called with done, total and text; returning False cancels.
+
+    Returns:
+        The labels and what is to be said about them; ``quality.judge`` tells whether to trust them.
+
+    Raises:
+        CTError: ``no_lungs`` with the reason, ``not_ct``, ``cancelled``.
+    """
+    options = options or LungOptions()
+    steps = _Steps(progress)
+    labels = np.zeros(volume.array.shape, np.uint8)
+    axial, axial_labels = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
+    steps("Reading the slices")
+    cells = cells_of(axial)
+    _refuse_what_is_no_ct(cells)
+    steps("Looking for air inside the body")
+    body = body_of(cells)
+    enclosed = _air_inside(cells.hu < options.threshold_hu, cells)
+    _keep_between(enclosed, axial, cells, options.within_z_mm)
+    lungs = _parts_like_lung(enclosed, cells, body)
+    middle = float(np.nonzero(body)[2].mean())
+    steps("Following the airways")
+    tree = airways.find(cells, enclosed, lungs, middle)
+    if tree.lumen.any():
+        lungs &= ~dilate(tree.lumen, cells.spacing, _WALL_MM)
+    lungs = _without_crumbs(lungs)
+    if not lungs.any():
+        raise CTError(
+            "no_lungs", "No lungs were found in this scan: it holds airways only.", "Choose a scan of the chest."
+        )
+    steps("Telling left from right")
+    parted, two = sides.split(lungs, cells, middle)
+    steps("Closing the lungs over vessels")
+    finished = _closed(parted, tree.lumen, cells, options)
+    steps("Finding the surface")
+    _onto_voxels(finished, tree.lumen, cells, axial.array, axial_labels)
+    steps("Done")
+    return LungResult(labels, options, two, tree.sealed, tree.length_mm)
+
+
+def body_of(cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: the patient with all that is inside, without table, cushions and sheets."""
+    solid = cells.hu > -320
+    # Each slice by itself, so that thick slices do not vanish; sheets and table shells are thinner than this.
+    thin = min(3.0, 0.99 * max(cells.spacing[0], 1.0))
+    core = largest(erode(solid, (*cells.spacing[:2], 1e3), thin))
+    body = close(dilate(core, cells.spacing, thin + 0.5), cells.spacing, 10.0)
+    return body | _air_inside(~body, cells)
+
+
+def _air_inside(air: np.ndarray, cells: Cells) -> np.ndarray:
+    """Air that tissue encloses in its slice, and lung that the edge of a narrow field of view cuts.
+
+    Such lung reaches one side of the picture or the rim of a round field; the air around a patient reaches more, or is
+    as thin as air.
+    """
+    padding = np.broadcast_to((cells.hu <= PADDING_HU).all(axis=0), air.shape)
+    labels, count = ndimage.label(air & ~padding, IN_SLICE)
+    across = ndimage.binary_dilation(padding[0], iterations=2)
+    reached = np.zeros(count + 1, int)
+    for edge in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]):
+        reached[np.unique(edge)] += 1
+    rim = np.unique(labels[:, across])
+    reached[rim] = np.maximum(reached[rim], 1)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    mean = np.bincount(labels.ravel(), weights=cells.hu.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
+    inside = (reached == 0) | ((reached == 1) & (mean > CUT_LUNG_HU))
+    inside[0] = False
+    return inside[labels]
+
+
+def _refuse_what_is_no_ct(cells: Cells) -> None:
+    low, high = np.percentile(cells.hu[:: max(1, len(cells.hu) // 20)], [0.5, 99.5])
+    if low > -200:
+        raise _no_lungs(
+            "it holds no air, so it is empty, or its values are not Hounsfield units as those of MR and PET"
+        )
+    if high < -150:
+        raise _no_lungs("it holds no body")
+
+
+def _keep_between(air: np.ndarray, axial: CTVolume, cells: Cells, within: tuple[float, float] | None) -> None:
+    if within is None:
+        return
+    z = axial.superior()
+    outside = (z < min(within)) | (z > max(within))
+    air[outside[:: cells.factors[0]][: len(air)]] = False
+
+
+def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:
+    """The parts of the enclosed air whose inside is as dense as lung and which lie in the body."""
+    labels, count = ndimage.label(enclosed)
+    deep = erode(enclosed, cells.spacing, _DEEP_MM)
+    like = deep & body & (cells.hu > LUNG_HU[0]) & (cells.hu < LUNG_HU[1])
+    cell_ml = np.prod(cells.spacing) / 1000
+
+    def volumes(mask: np.ndarray | None = None) -> np.ndarray:
+        chosen = labels if mask is None else labels[mask]
+        return np.bincount(chosen.ravel(), minlength=count + 1) * cell_ml
+
+    at_top, at_bottom = (np.isin(np.arange(count + 1), labels[k]) for k in (-1, 0))
+    lung_ml = volumes(like)
+    fits = (lung_ml > _LUNG_SHARE * volumes(deep)) & (volumes(body) > _IN_BODY_SHARE * volumes())
+    fits[0] = False
+    # Little lung is believed only where the scan cuts it: its bases at the top, else its apices at the bottom.
+    chosen = fits & ((lung_ml > _WHOLE_ML) | (at_top & (lung_ml > _CUT_ML)))
+    if not (chosen & ~at_bottom).any():
+        chosen |= fits & at_bottom & (lung_ml > _CUT_ML)
+    if not chosen.any():
+        gas = volumes()[1:].sum()
+        reason = (
+            f"{gas:.0f} mL of gas inside the body are bowel or airways" if gas > 1 else "there is no air in the body"
+        )
+        raise CTError("no_lungs", f"No lungs were found in this scan: {reason}.", "Choose a scan of the chest.")
+    return chosen[labels]
+
+
+def _without_crumbs(lungs: np.ndarray) -> np.ndarray:
+    """Lungs without the small parts that taking out the airways leaves behind."""
+    labels, _ = ndimage.label(lungs)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return (sizes > _CRUMB_SHARE * sizes.max())[labels]
+
+
+def _closed(parted: np.ndarray, lumen: np.ndarray, cells: Cells, options: LungOptions) -> np.ndarray:
+    """(k, j, i) uint8 both lungs with their vessels."""
+    wall = dilate(lumen, cells.spacing, _WALL_LEFT_MM)
+    ribs = _bone_at_the_wall(cells, parted)
+    result = np.zeros_like(parted)
+    for side in (LEFT, RIGHT):
+        closed = close(parted == side, cells.spacing, options.closing_mm) & ~ribs
+        closed = fill(closed, cells.spacing, _HOLE_MM2)
+        result[closed & ~wall & (result == 0)] = side
+    # Where the closing of one lung ran into the other, that one keeps what it had.
+    return np.where(parted > 0, np.where(wall, 0, parted), result).astype(np.uint8)
+
+
+def _bone_at_the_wall(cells: Cells, parted: np.ndarray) -> np.ndarray:
+    """(k, j, i) bool: ribs that bulge into the lungs; vessels full of contrast medium, as dense, lie at the hilum."""
+    bone = (cells.hu > _BONE_HU) & (parted == 0)
+    rows, columns = np.arange(parted.shape[1]), np.arange(parted.shape[2])
+    for k in range(len(parted)):
+        lung = parted[k] > 0
+        if not lung.any():
+            continue
+        front, back = np.flatnonzero(lung.any(axis=1))[[0, -1]]
+        depth = (rows - front) / max(back - front, 1)
+        centres = [np.nonzero(parted[k] == side)[1].mean() for side in (RIGHT, LEFT) if (parted[k] == side).any()]
+        medial = (columns > min(centres)) & (columns < max(centres))
+        bone[k][np.outer((depth > 0.25) & (depth < 0.75), medial)] = False
+    # The rim of a rib is less dense than bone, since it shares its cells with lung.
+    return dilate(bone, (*cells.spacing[:2], 1e3), 1.01 * max(cells.spacing[:2])) & (cells.hu > -320)
+
+
+def _onto_voxels(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, hu: np.ndarray, labels: np.ndarray) -> None:
+    """Write the labels of the voxels: deep inside by the cells, at the surface by the voxels' own HU.
+
+    Args:
+        lungs: (k, j, i) labels of the cells.
+        lumen: likewise, bool.
+        cells: their grid.
+        hu: (K, J, I) the scan.
+        labels: (K, J, I) uint8 zeros, is filled.
+    """
+    edge = max(cells.spacing[:2])
+    box = bounding_box((lungs > 0) | lumen, cells.spacing, 2 * edge)
+    left, right, tube = (distance(part[box], cells.spacing) for part in (lungs == LEFT, lungs == RIGHT, lumen))
+    first = [part.start * factor for part, factor in zip(box, cells.factors)]
+    stop = [min(part.stop * factor, size) for part, factor, size in zip(box, cells.factors, hu.shape)]
+    along, down, across = (
+        interpolation(b - a, factor, part.stop - part.start)
+        for a, b, factor, part in zip(first, stop, cells.factors, box)
+    )
+    window = (slice(first[1], stop[1]), slice(first[2], stop[2]))
+    for k, weights in enumerate(along):
+        used = np.flatnonzero(weights)
+        to_left, to_right, to_tube = (
+            down @ np.tensordot(weights[used], field[used], 1) @ across.T for field in (left, right, tube)
+        )
+        to_lung = np.minimum(to_left, to_right)
+        dark = hu[first[0] + k][window] < SURFACE_HU
+        inside = (to_lung < 0.01) | ((to_lung < 0.9 * edge) & dark)
+        airway = (to_tube < 0.6 * edge) & dark & (to_tube < to_lung)
+        sides_here = np.where(to_left <= to_right, np.uint8(LEFT), np.uint8(RIGHT))
+        target = labels[first[0] + k][window]
+        target[...] = np.where(
+            airway, np.uint8(AIRWAY), np.where(inside & (to_tube > _WALL_LEFT_MM / 2), sides_here, 0)
+        )
+
+
+def _no_lungs(reason: str) -> CTError:
+    return CTError("no_lungs", f"No lungs were found in this scan: {reason}.", "Choose a CT of the chest.")
+
+
+class _Steps:
+    """Tells the caller what is done, and stops when it does not want more."""
+
+    _TOTAL = 7
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._done = progress, 0
+
+    def __call__(self, text: str) -> None:
+        if self._progress and not self._progress(self._done, self._TOTAL, text):
+            raise CTError("cancelled", "Finding the lungs was cancelled.", "")
+        self._done += 1

@@ -1,0 +1,200 @@
+"""The light: whether the lungs that were found are to be trusted, judged from the result itself.
+
+Thresholds fail where lung is as dense as the tissue around it. That shows: between the lungs and the ribs there is
+something, one lung is far smaller than the other, gas that is no lung is in the mask, the airways have no wall. Each
+sign has its own sentence; nothing is learned from data, so nothing can be fitted to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from CTVolumeLib.volume import CTVolume
+from scipy import ndimage
+
+from .cells import Cells, cells_of
+from .lungs import LEFT, RIGHT, LungResult, body_of
+from .shapes import erode
+
+GREEN, AMBER, RED = "green", "amber", "red"
+
+NORMAL_RATIO = (0.55, 1.45)
+"""Volume of the left by that of the right lung; the heart takes about a tenth of the left one."""
+
+SMALL_ML, LARGE_ML = 800.0, 10000.0
+BESIDE_AMBER, BESIDE_RED = 0.10, 0.30
+PART_ML = 1500.0
+"""Lungs that the scan cuts and of which it holds less are bases or apices."""
+
+GAP_MM = 25.0
+DENSE_HU, DENSE_AMBER = -300, 0.16
+GAS_HU, GAS_ML = -975, 25.0
+CUT_CM2 = 5.0
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One reason not to trust the result, or a note about it.
+
+    Attributes:
+        code: short and stable, for programs.
+        text: what it means, and what to do.
+        colour: what it makes the light.
+    """
+
+    code: str
+    text: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Light:
+    """How far to trust the lungs.
+
+    Attributes:
+        colour: "green", "amber" or "red": that of the worst sign.
+        signs: the reasons; empty for green.
+        notes: what is right but should be known, such as lungs that the scan cuts.
+        figures: what was measured, by name.
+    """
+
+    colour: str
+    signs: tuple[Sign, ...]
+    notes: tuple[Sign, ...]
+    figures: dict[str, float]
+
+
+def judge(volume: CTVolume, result: LungResult) -> Light:
+    """Judge the lungs that were found in a scan."""
+    axial = volume.as_axial()
+    labels = volume.with_array(result.labels).as_axial().array
+    cells = cells_of(axial)
+    lungs = _on_cells(labels, cells)
+    signs, notes, figures = [], [], {}
+    cut = _cut(lungs, cells)
+    if cut:
+        text = f"The scan cuts the lungs at its {' and '.join(cut)}: volumes are those of the part inside the scan."
+        notes.append(Sign("cut", text, GREEN))
+    signs += _volumes(lungs, cells, cut, figures)
+    signs += _beside(lungs, cells, cut, figures)
+    signs += _inside(lungs, cells, figures)
+    signs += _airways(result, cut, figures)
+    worst = max((sign.colour for sign in signs), key=[GREEN, AMBER, RED].index, default=GREEN)
+    return Light(worst, tuple(signs), tuple(notes), {name: round(float(value), 3) for name, value in figures.items()})
+
+
+def _on_cells(labels: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) uint8: the label in the middle of each cell."""
+    middle = tuple(
+        np.minimum(np.arange(count) * factor + factor // 2, size - 1)
+        for count, factor, size in zip(cells.hu.shape, cells.factors, labels.shape)
+    )
+    return labels[np.ix_(*middle)]
+
+
+def _cut(lungs: np.ndarray, cells: Cells) -> list[str]:
+    """The ends of the scan at which there is lung."""
+    area = np.isin(lungs[[-1, 0]], (LEFT, RIGHT)).sum(axis=(1, 2)) * cells.spacing[0] * cells.spacing[1] / 100
+    return [name for name, size in zip(("top", "bottom"), area) if size > CUT_CM2]
+
+
+def _volumes(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
+    left, right = (1000 * cells.litres(lungs == side) for side in (LEFT, RIGHT))
+    figures |= {"left_ml": left, "right_ml": right}
+    if min(left, right) < 0.05 * max(left, right):
+        side = "right" if left > right else "left"
+        text = f"No {side} lung was found: it is missing, airless, or left and right were not told apart. Look at it."
+        return [Sign("one_lung", text, RED)]
+    signs = []
+    ratio = left / right
+    figures["left_by_right"] = ratio
+    # Of bases or apices alone one lung may well hold more: the domes of the diaphragm differ.
+    if not NORMAL_RATIO[0] < ratio < NORMAL_RATIO[1] and (not cut or left + right > PART_ML):
+        smaller = "left" if left < right else "right"
+        text = f"The {smaller} lung is unusually small beside the other one: look whether a part of it is missing."
+        signs.append(Sign("uneven", text, AMBER))
+    if not cut and left + right < SMALL_ML:
+        signs.append(
+            Sign("small", f"Both lungs have only {left + right:.0f} mL: look whether parts are missing.", AMBER)
+        )
+    if left + right > LARGE_ML:
+        text = f"The lungs have {left + right:.0f} mL, more than lungs can: the result holds something else, or the"
+        signs.append(Sign("large", f"{text} spacing in the header is wrong.", RED))
+    return signs
+
+
+def _beside(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
+    """Whether the lungs reach the ribs at the sides and the back, as they do unless something dense is between."""
+    share = figures["beside"] = _away_from_ribs(lungs, cells)
+    part = cut and figures["left_ml"] + figures["right_ml"] < PART_ML
+    if share < (BESIDE_RED if part else BESIDE_AMBER):
+        return []
+    text = (
+        f"Along {100 * share:.0f} % of the ribs something dense lies between them and the lungs: consolidated lung"
+        " (which is missing in the result), fluid (which does not belong into it) or a mass. Look at it."
+    )
+    return [Sign("dense_beside", text, RED if share > BESIDE_RED else AMBER)]
+
+
+def _away_from_ribs(lungs: np.ndarray, cells: Cells) -> float:
+    """Share of the directions at the sides and the back in which ribs lie further from the lung than ``GAP_MM``.
+
+    Looked at from the middle between the lungs, slice by slice, in the slices that hold much lung.
+    """
+    lung = np.isin(lungs, (LEFT, RIGHT))
+    area = lung.sum(axis=(1, 2))
+    held = np.flatnonzero(area > 0.25 * area.max())
+    if not len(held):
+        return 0.0
+    bone = (cells.hu > 200) & body_of(cells)
+    across, down, step = cells.spacing
+    window = max(1, round(12 / step))
+    angles = np.radians(np.arange(-60, 61, 6))
+    # 0 points to the side; towards the back is positive. The front is left out: heart and dome lie there.
+    directions = angles[(angles > np.radians(-15)) & (angles < np.radians(50))]
+    radii = np.arange(20, 220, 2.0)
+    away = total = 0
+    for k in held[:: max(1, round(6 / step))]:
+        rows, columns = np.nonzero(lung[k])
+        centre_j, centre_i = (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
+        near = bone[max(k - window, 0) : k + window + 1].any(axis=0)
+        for side in (-1, 1):
+            for angle in directions:
+                j = np.rint(centre_j + radii * np.sin(angle) / down).astype(int)
+                i = np.rint(centre_i + side * radii * np.cos(angle) / across).astype(int)
+                inside = (j >= 0) & (i >= 0) & (j < lung.shape[1]) & (i < lung.shape[2])
+                ribs = radii[inside][near[j[inside], i[inside]] & (radii[inside] > 60)]
+                if not len(ribs):
+                    continue
+                reached = radii[inside][lung[k, j[inside], i[inside]]]
+                total += 1
+                away += not len(reached) or ribs.min() - reached.max() > GAP_MM
+    return away / total if total else 0.0
+
+
+def _inside(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
+    signs = []
+    lung = np.isin(lungs, (LEFT, RIGHT))
+    dense = figures["dense_share"] = float((cells.hu[lung] > DENSE_HU).mean())
+    if dense > DENSE_AMBER:
+        text = f"{100 * dense:.0f} % of the lungs are as dense as tissue: infiltrates, or more than lung was enclosed."
+        signs.append(Sign("dense_inside", text, AMBER))
+    gas, count = ndimage.label(erode(lung & (cells.hu < GAS_HU), cells.spacing, 3.0))
+    largest = figures["gas_ml"] = np.bincount(gas.ravel())[1:].max() * np.prod(cells.spacing) / 1000 if count else 0.0
+    if largest > GAS_ML:
+        text = f"The result holds {largest:.0f} mL of pure gas: a bulla, a pneumothorax, or bowel. Look at it."
+        signs.append(Sign("gas", text, AMBER))
+    return signs
+
+
+def _airways(result: LungResult, cut: list[str], figures: dict) -> list[Sign]:
+    figures["trachea_mm"] = result.trachea_mm
+    signs = []
+    if not result.trachea_mm and "top" not in cut:
+        text = "No trachea was found: airways may be counted as lung."
+        signs.append(Sign("no_trachea", text, AMBER))
+    if not result.airway_sealed:
+        signs.append(Sign("airway_leak", "The wall of the airways could not be followed: a part of them may be counted"
+                          " as lung.", AMBER))  # fmt: skip
+    return signs
