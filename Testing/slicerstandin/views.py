@@ -16,6 +16,8 @@ BAR = 18
 class ViewWidget(qMRMLWidget):
     """A coloured bar with the view's name over what it shows."""
 
+    _words = ""
+
     def __init__(self, node, application, parent):
         super().__init__(parent)
         self.__dict__.update(_node=node, _application=application)
@@ -66,6 +68,8 @@ class ViewWidget(qMRMLWidget):
         image = self.__dict__.get("_picture")
         if image is not None:
             painter.drawImage(0, BAR, image)
+        painter.setPen(QtGui.QColor("#888888"))
+        painter.drawText(self.rect, QtCore.Qt.AlignmentFlag.AlignCenter, self._words)
         painter.setPen(QtGui.QColor("#555555"))
         painter.drawRect(self.rect.adjusted(0, 0, -1, -1))
         painter.end()
@@ -215,6 +219,8 @@ class PlotWidget(ViewWidget):
 
 class ThreeDWidget(ViewWidget):
     """Stands where Slicer has a three-dimensional view."""
+
+    _words = "3D view"
 
     def threeDView(self):
         return self
