@@ -90,6 +90,35 @@ def annotate(app) -> None:
     module.logic.goToLabel(scan, "Aortic arch")
 
 
+def train(app) -> None:
+    """Files of the digital patient, organized; one label is in the wrong place."""
+    import json
+
+    from CTVolumeLib import dicom, samples
+    from CTVolumeLib.phantom import write_dicom
+
+    module = app.load("CTSliceLocalizer")
+    locating, training = module.widget.sections[0], module.widget.sections[3]
+    app.click(locating.button)
+    app.click(training.button)
+    scan = dicom.read(samples.sample("CTChestSample").path)
+    for seed in (1, 2, 4):
+        write_dicom(scan, f"{app.temporary}/export/{seed}", seed=seed, patient_id=f"P{seed}")
+    parameters = module.widget.parameterNode
+    parameters.trainSource, parameters.trainFolder = f"{app.temporary}/export", f"{app.temporary}/model"
+    _run(app, training, training.ui.organizeButton)
+    for number, series in enumerate(sorted(Path(parameters.trainFolder).glob("tree/*/*/*"))):
+        first, second = ("5.dcm", "15.dcm") if number else ("15.dcm", "5.dcm")
+        labels = {"Aortic arch": first, "Bifurcation of trachea": second}
+        (series / "labels.json").write_text(json.dumps(labels, indent=1))
+    _run(app, training, training.ui.prepareButton)
+
+
+def _run(app, training, button) -> None:
+    app.click(button)
+    app.wait(lambda: not training.ui.progressBar.isVisible(), 300)
+
+
 PICTURES = {
     "tutorial-locate": locate,
     "tutorial-plot": plot,
@@ -97,6 +126,7 @@ PICTURES = {
     "tutorial-follow-up": follow_up,
     "tutorial-points": points,
     "tutorial-annotate": annotate,
+    "tutorial-train": train,
 }
 
 

@@ -187,6 +187,7 @@ class TrainSection(PanelSection, VTKObservationMixin):
             self._problem = _("{title} failed: {reason}").format(title=run.title, reason=run.problem)
         elif run.partly:
             self._problem = _("Not everything could be used; the log says what and why.")
+            self.ui.logText.moveCursor(qt.QTextCursor.Start)  # the reasons come first
         else:
             self._note = self._doneText(run)
             if self._step in ("check", "install"):
