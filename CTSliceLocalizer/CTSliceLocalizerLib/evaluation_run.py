@@ -89,6 +89,8 @@ def _cases(
     if (data / "scans.csv").is_file():
         if evaluation_cases.is_article(model):
             raise _mismatch(model, data)
+        if not (data / "landmarks.csv").is_file():
+            raise CTError("no_labels", f"{data.name} has no landmarks.csv.", "Add it, or give a store.")
         patients = None
         if partition_file is not None:
             split = evaluation_cases.read_split(partition_file)

@@ -220,6 +220,15 @@ class TestStores:
         assert main(["evaluate", str(shipped), str(folder), "--out", str(tmp_path / "out")]) == 3
         assert "in another format" in capsys.readouterr().err
 
+    def test_a_folder_that_can_not_be_used_is_said(self, tmp_path, capsys):
+        shipped = Path(predictor.__file__).parent.parent / "Resources" / "Models" / "ct-slice-localizer.npz"
+        assert main(["evaluate", str(shipped), str(tmp_path), "--out", str(tmp_path / "out")]) == 3
+        assert "is no data set" in capsys.readouterr().err
+        (tmp_path / "scans.csv").write_text("id,patient\n")
+        assert main(["evaluate", str(shipped), str(tmp_path), "--out", str(tmp_path / "out")]) == 3
+        assert "has no landmarks.csv" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
     def test_an_empty_part_is_said(self, tmp_path):
         folder = _compact(tmp_path / "store", 1)
         made = partition.make(partition.patients_in(folder))
