@@ -9,16 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
-from . import phantom
-from .files import replacing
+from . import phantom, segments
 from .phantom import Phantom
 from .phantom_head import skull
 from .phantom_organs import airways, aorta
 from .phantom_painter import Paint, Painter
 from .phantom_skeleton import legs, pelvis, vertebrae
 from .phantom_tissue import AIRWAY, BONE, BRAIN_LABEL, EYE, LEFT_LUNG, LIVER_LABEL, RIGHT_LUNG
+from .segments import LabelSegment
 
 _KNEE_MM = 1270.0
 """Mm below the vertex; what the legs have above it is the femur."""
@@ -76,12 +75,6 @@ def write_segmentation(made: Phantom, path: Path | str) -> None:
         CTError: the folder can't be written.
     """
     labels, names = segment(made)
-    image = sitk.GetImageFromArray(labels)
-    image.SetSpacing(made.volume.spacing)
-    image.SetOrigin(made.volume.origin)
-    image.SetDirection(made.volume.direction)
-    for n, (name, value) in enumerate(names.items()):
-        for key, text in (("ID", name), ("Name", name), ("LabelValue", value), ("Layer", 0)):
-            image.SetMetaData(f"Segment{n}_{key}", str(text))
-    with replacing(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+    segments.write_segmentation(
+        path, made.volume, labels, [LabelSegment(value, name, None) for name, value in names.items()]
+    )

@@ -20,13 +20,12 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 from .errors import CTError
 from .scene_results import (
-    TERMINOLOGY,
-    LabelSegment,
     markups_from_points,
     plot_from_table,
     segmentation_from_labels,
     table_from_columns,
 )
+from .segments import TERMINOLOGY, LabelSegment
 from .volume import CTVolume
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import slicer
@@ -12,36 +11,9 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from .errors import CTError
+from .segments import LabelSegment
 
 _SERIES_COLORS = ((0.12, 0.47, 0.71), (1.0, 0.5, 0.05), (0.17, 0.63, 0.17), (0.84, 0.15, 0.16))
-
-_ANATOMY = "Segmentation category and type - 3D Slicer General Anatomy list"
-_ANYWHERE = "~Anatomic codes - DICOM master list~^^~^^"
-TERMINOLOGY = {
-    "left lung": f"{_ANATOMY}~SCT^123037004^Anatomical Structure~SCT^39607008^Lung~SCT^7771000^Left{_ANYWHERE}",
-    "right lung": f"{_ANATOMY}~SCT^123037004^Anatomical Structure~SCT^39607008^Lung~SCT^24028007^Right{_ANYWHERE}",
-    "trachea": f"{_ANATOMY}~SCT^123037004^Anatomical Structure~SCT^44567001^Trachea~^^{_ANYWHERE}",
-    "table": "Segmentation category and type - DICOM master list"
-    f"~SCT^260787004^Physical object~SCT^86407004^Table~^^{_ANYWHERE}",
-}
-"""Terminology entries of segments, from the lists that Slicer ships. A headrest has no code of its own: "table"."""
-
-
-@dataclass(frozen=True)
-class LabelSegment:
-    """How a value of a label array becomes a segment.
-
-    Attributes:
-        value: in the label array, above 0.
-        name: of the segment.
-        color: red, green, blue, 0 to 1.
-        terminology: entry of ``TERMINOLOGY``, or an empty string for none.
-    """
-
-    value: int
-    name: str
-    color: tuple[float, float, float]
-    terminology: str = ""
 
 
 def segmentation_from_labels(volume_node, labels: np.ndarray, segments: Sequence[LabelSegment], name: str):
@@ -74,8 +46,9 @@ def segmentation_from_labels(volume_node, labels: np.ndarray, segments: Sequence
     for entry in segments:
         segment = slicer.vtkSegment()
         segment.SetName(entry.name)
-        # Slicer takes medium grey for "no colour yet" and rolls the dice.
-        segment.SetColor(*(entry.color if tuple(entry.color) != (0.5, 0.5, 0.5) else [128 / 255] * 3))
+        if entry.color is not None:
+            # Slicer takes medium grey for "no colour yet" and rolls the dice.
+            segment.SetColor(*(entry.color if tuple(entry.color) != (0.5, 0.5, 0.5) else [128 / 255] * 3))
         segment.SetLabelValue(entry.value)
         if entry.terminology:
             segment.SetTag(segment.GetTerminologyEntryTagName(), entry.terminology)
