@@ -56,3 +56,28 @@ def _partition(folder: Path, patients: dict[str, str], parts: str) -> Path:
     path = folder.with_name(f"{folder.name}_partition.json")
     divided.write(path)
     return path
+
+
+def tiny_networks(monkeypatch) -> None:
+    """Networks with the compact one's inputs and outputs that compile in no time."""
+    import keras
+    from CTSliceLocalizerLib import networks
+    from CTSliceLocalizerLib.bodyscale import BIN_CENTRES
+    from keras import layers
+
+    def encoder() -> keras.Model:
+        picture = keras.Input((slicegrid.SIZE, slicegrid.SIZE, 1))
+        x = layers.Flatten()(layers.AveragePooling2D(16)(picture))
+        features = layers.Dense(networks.FEATURES, activation="relu", name="features")(layers.Dropout(0.2)(x))
+        raw = layers.Dense(len(BIN_CENTRES), name="raw")(features)
+        orientation = layers.Dense(2, name="orientation")(features)
+        return keras.Model(picture, {"features": features, "raw": raw, "orientation": orientation}, name="encoder")
+
+    def context() -> keras.Model:
+        features = keras.Input((None, networks.FEATURES))
+        body = layers.Conv1D(len(BIN_CENTRES), 1, name="body")(features)
+        marks = layers.Conv1D(12, 3, padding="same", name="landmarks")(features)
+        return keras.Model(features, {"body": body, "landmarks": marks}, name="context")
+
+    monkeypatch.setattr(networks, "encoder", encoder)
+    monkeypatch.setattr(networks, "context", context)
