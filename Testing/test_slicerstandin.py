@@ -98,6 +98,16 @@ def test_errors_in_slots_reach_the_test(slicer_app):
         slicer_app.click(button)
 
 
+def test_warnings_of_qt_reach_the_test(slicer_app):
+    import qt
+
+    widget = qt.QWidget()
+    qt.QVBoxLayout(widget)
+    qt.QVBoxLayout(widget)
+    with pytest.raises(RuntimeError, match="already has a layout"):
+        slicer_app.settle()
+
+
 def test_a_user_cannot_click_what_is_hidden_or_disabled(slicer_app):
     import qt
 

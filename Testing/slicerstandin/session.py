@@ -55,6 +55,8 @@ class Session:
         )
         self.application = app
         self._put(sys, "excepthook", self._remember)
+        before = QtCore.qInstallMessageHandler(self._hear)
+        self._undo.append(lambda: QtCore.qInstallMessageHandler(before))
         self._install_modules()
         self._make_scene()
         for name, widget in qmrml_widgets.WIDGETS.items():
@@ -310,6 +312,11 @@ class Session:
     def _remember(self, kind, error, trace) -> None:
         traceback.print_exception(kind, error, trace)
         self.errors.append(error)
+
+    def _hear(self, kind, _context, message) -> None:
+        """What Qt says about wrong use is an error; that the offscreen platform lacks something is not."""
+        if kind is not QtCore.QtMsgType.QtDebugMsg and "plugin does not support" not in message:
+            self.errors.append(RuntimeError(f"Qt: {message}"))
 
     def _raise_errors(self) -> None:
         if self.errors:
