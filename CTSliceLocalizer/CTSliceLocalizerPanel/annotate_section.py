@@ -10,13 +10,12 @@ import qt
 import slicer
 import slicer.util
 import vtk
+from CTVolumePanel.section import PanelSection, warning
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
 from . import label_nodes
 from .annotation_shortcuts import AnnotationShortcuts
 from .label_table import LabelTable
-from .section import PanelSection, warning
 from .worklist_box import WorklistBox
 
 _SECOND_KEYS = {"Top of head": "H"}
@@ -25,16 +24,13 @@ _SECOND_KEYS = {"Top of head": "H"}
 log = logging.getLogger(__name__)
 
 
-class AnnotateSection(PanelSection, VTKObservationMixin):
+class AnnotateSection(PanelSection):
     """Widgets of Annotate; what they show is asked of the logic by ``_refresh``."""
 
     def __init__(self, widget) -> None:
-        VTKObservationMixin.__init__(self)
         super().__init__(
             widget, "Annotate.ui", _("Annotate"), _("Label slices with landmarks, a key for each, to train a model.")
         )
-        self._guiTag = None
-        self._observedParameterNode = None
         self._observedVolume = None
         self._entered = self._acting = self._running = self._cancelled = self._closed = False
         self._problem = ""
@@ -50,18 +46,9 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartsToClose)
         self.addObserver(scene, scene.EndCloseEvent, self._onSceneClosed)
 
-    def setParameterNode(self, parameterNode) -> None:
-        """Show another parameter node; None while the scene closes."""
-        if self._observedParameterNode is not None:
-            self._observedParameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(
-                self._observedParameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
-            )
-        self._observedParameterNode = parameterNode
-        if parameterNode is not None:
-            self._guiTag = parameterNode.connectParametersToGui({"annotateVolume": self.ui.volumeSelector})
-            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
-        self._onParametersModified()
+    def guiMapping(self) -> dict:
+        """The parameters that widgets show and change, by name."""
+        return {"annotateVolume": self.ui.volumeSelector}
 
     def enter(self) -> None:
         """The keys exist from now on, if the section is open."""
@@ -410,7 +397,7 @@ class AnnotateSection(PanelSection, VTKObservationMixin):
             else _("Keys are off while you type or use a 3D view: click a slice view.")
         )
         if self.ui.acceptButton.enabled:
-            text += " " + _("Grey with ?: proposed; Enter accepts.")
+            text += " " + _("Italics with ?: proposed; Enter accepts it.")
         self.ui.keysLabel.text = text
 
     def _showProgress(self) -> None:

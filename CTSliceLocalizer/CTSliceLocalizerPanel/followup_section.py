@@ -8,30 +8,26 @@ import qt
 import slicer
 import slicer.util
 import vtk
+from CTVolumePanel.section import PanelSection, warning
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
 from . import carrying_over, following_up, match_nodes
-from .section import PanelSection, warning
 
 _COLUMNS = ("Slice", "z (mm)", "Location", "Off (mm)")
 
 log = logging.getLogger(__name__)
 
 
-class FollowUpSection(PanelSection, VTKObservationMixin):
+class FollowUpSection(PanelSection):
     """Widgets of Follow up; what they show is read from the scene and the logic by ``_refresh``."""
 
     def __init__(self, widget) -> None:
-        VTKObservationMixin.__init__(self)
         super().__init__(
             widget,
             "FollowUp.ui",
             _("Follow up"),
             _("Where is this slice in the follow-up? Two scans of a patient, scrolled together by anatomy."),
         )
-        self._guiTag = None
-        self._observedParameterNode = None
         self._pair = (None, None)
         self._slices = []
         self._problem = self._note = ""
@@ -43,33 +39,26 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartsToClose)
 
+    def guiMapping(self) -> dict:
+        """The parameters that widgets show and change, by name."""
+        return {
+            "baselineVolume": self.ui.baselineSelector,
+            "followUpVolume": self.ui.followUpSelector,
+            "refineMatch": self.ui.refineCheckBox,
+            "sliceTolerance": self.ui.toleranceSpinBox,
+            "carriedMarkups": self.ui.markupsSelector,
+        }
+
     def setParameterNode(self, parameterNode) -> None:
         """Show another parameter node; None while the scene closes."""
-        if self._observedParameterNode is not None:
-            self._observedParameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(
-                self._observedParameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
-            )
-        changed = parameterNode is not self._observedParameterNode
-        self._observedParameterNode = parameterNode
+        changed = parameterNode is not self._connectedNode
         if parameterNode is None:
             self.logic.leaveSideBySide()
-        else:
-            ui = self.ui
-            self._guiTag = parameterNode.connectParametersToGui(
-                {
-                    "baselineVolume": ui.baselineSelector,
-                    "followUpVolume": ui.followUpSelector,
-                    "refineMatch": ui.refineCheckBox,
-                    "sliceTolerance": ui.toleranceSpinBox,
-                    "carriedMarkups": ui.markupsSelector,
-                }
-            )
-            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
-            if changed and self._entered:
-                self._propose()
-                self._resume()
-        self._onParametersModified()
+        super().setParameterNode(parameterNode)
+        if parameterNode is not None and changed and self._entered:
+            self._propose()
+            self._resume()
+            self._refresh()
 
     def enter(self) -> None:
         """Back to the pair that was linked when the module was left."""
@@ -162,7 +151,7 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         def carry(progress):
             markups = self.parameterNode.carriedMarkups
             done = self.logic.carryOver(markups, *self._pair, self.parameterNode.refineMatch, progress)
-            words = _("{n} of {all} points are proposed in {name}: check each of them.").format(
+            words = _("{n} of {all} points are proposed in the list \"{name}\". Check each by eye.").format(
                 n=done.count, all=done.count + done.left_out, name=done.node.GetName()
             )
             if done.left_out:
@@ -351,7 +340,7 @@ class FollowUpSection(PanelSection, VTKObservationMixin):
         ui.carryButton.enabled = found is not None and self.parameterNode.carriedMarkups is not None
         ui.followUpClearButton.enabled = chosen and match_nodes.dataNode(baseline, followUp) is not None
         ui.linkButton.checked = self.logic.isLinked()
-        ui.linkButton.text = _("Unlink &scrolling") if self.logic.isLinked() else _("Link &scrolling")
+        ui.linkButton.text = _("&Scrolling is linked: unlink") if self.logic.isLinked() else _("Link &scrolling")
         ui.sameButton.enabled = self.logic.isSideBySide() and not self.logic.isLinked()
         ui.matchWidget.visible = found is not None
         wasBlocked = ui.offsetSpinBox.blockSignals(True)

@@ -8,23 +8,21 @@ import qt
 import slicer
 import slicer.util
 import vtk
+from CTVolumePanel.section import PanelSection, followPath, warning
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
 from . import location_nodes
-from .section import PanelSection, followPath, warning
 
-_COLUMNS = ("Landmark", "z (mm)")
+_COLUMNS = ("Landmark", "z ± SD (mm)")
 _ROW_HEIGHT = 19
 
 log = logging.getLogger(__name__)
 
 
-class LocateSection(PanelSection, VTKObservationMixin):
+class LocateSection(PanelSection):
     """Widgets of Locate; what they show is read from the scene by ``_refresh``."""
 
     def __init__(self, widget) -> None:
-        VTKObservationMixin.__init__(self)
         super().__init__(
             widget,
             "Locate.ui",
@@ -32,8 +30,6 @@ class LocateSection(PanelSection, VTKObservationMixin):
             _("Where in the body is this slice? Location of every slice, 12 landmarks."),
             collapsed=False,
         )
-        self._guiTag = None
-        self._observedParameterNode = None
         self._observedVolume = None
         self._problem = ""
         self._running = self._cancelled = self._entered = self._closed = False
@@ -44,20 +40,15 @@ class LocateSection(PanelSection, VTKObservationMixin):
         self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartsToClose)
 
+    def guiMapping(self) -> dict:
+        """The parameters that widgets show and change, by name."""
+        return {"inputVolume": self.ui.inputSelector, "useLiteRT": self.ui.liteRTCheckBox}
+
     def setParameterNode(self, parameterNode) -> None:
         """Show another parameter node; None while the scene closes."""
-        if self._observedParameterNode is not None:
-            self._observedParameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(
-                self._observedParameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
-            )
-        self._observedParameterNode = parameterNode
+        super().setParameterNode(parameterNode)
         if parameterNode is not None:
-            mapping = {"inputVolume": self.ui.inputSelector, "useLiteRT": self.ui.liteRTCheckBox}
-            self._guiTag = parameterNode.connectParametersToGui(mapping)
-            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
             self._takeShownVolume()
-        self._onParametersModified()
 
     def enter(self) -> None:
         """Follow the slice views, and start with the volume that they show."""
@@ -317,7 +308,7 @@ class LocateSection(PanelSection, VTKObservationMixin):
             texts = (
                 (landmark.name, f"{landmark.z_mm:.1f} ± {landmark.sigma_mm:.0f}")
                 if landmark.inside
-                else (landmark.name, _("not covered"))
+                else (landmark.name, _("outside scan"))
             )
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
@@ -336,6 +327,6 @@ class LocateSection(PanelSection, VTKObservationMixin):
             # Two lines as well: nothing below jumps while scrolling.
             self.ui.currentLabel.text = _("This slice lies outside the scan.") + "<br>"
             return
-        self.ui.currentLabel.text = _("This slice: <b>{words}</b><br>Location {location:.3f} ± {sigma:.3f}").format(
+        self.ui.currentLabel.text = _("This slice: <b>{words}</b><br>Location {location:.3f} ± {sigma:.3f} (0 vertex, 0.5 hip)").format(
             words=place.words, location=place.location, sigma=place.sigma
         )

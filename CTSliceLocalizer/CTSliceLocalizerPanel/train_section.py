@@ -8,13 +8,11 @@ import ctk
 import qt
 import slicer
 import slicer.util
-import vtk
+from CTVolumePanel.section import PanelSection, followPath, warning
 from slicer.i18n import tr as _
-from slicer.util import VTKObservationMixin
 
 from . import training_steps
 from .child_commands import TOO_OLD
-from .section import PanelSection, followPath, warning
 from .training_steps import EVALUATE, ORGANIZE, PREPARE, TRAIN
 
 _LOOK_EVERY_MS = 150
@@ -24,19 +22,16 @@ _PYTHON_SETTING = "CTSliceLocalizer/TrainingPython"
 log = logging.getLogger(__name__)
 
 
-class TrainSection(PanelSection, VTKObservationMixin):
+class TrainSection(PanelSection):
     """Widgets of Train. What runs is a child process; a timer looks how far it is."""
 
     def __init__(self, widget) -> None:
-        VTKObservationMixin.__init__(self)
         super().__init__(
             widget,
             "Train.ui",
             _("Train (advanced)"),
             _("Train a model of your own on your own labelled scans: children, other regions, another scale."),
         )
-        self._guiTag = None
-        self._observedParameterNode = None
         self._run = None
         self._step = self._folder = ""
         self._problem = self._note = ""
@@ -48,18 +43,9 @@ class TrainSection(PanelSection, VTKObservationMixin):
         slicer.app.connect("aboutToQuit()", self._kill)
         self._refresh()
 
-    def setParameterNode(self, parameterNode) -> None:
-        """Show another parameter node; None while the scene closes. What runs goes on."""
-        if self._observedParameterNode is not None:
-            self._observedParameterNode.disconnectGui(self._guiTag)
-            self.removeObserver(
-                self._observedParameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
-            )
-        self._observedParameterNode = parameterNode
-        if parameterNode is not None:
-            self._guiTag = parameterNode.connectParametersToGui({"trainEpochs": self.ui.epochsSpinBox})
-            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
-        self._onParametersModified()
+    def guiMapping(self) -> dict:
+        """The parameters that widgets show and change, by name."""
+        return {"trainEpochs": self.ui.epochsSpinBox}
 
     def enter(self) -> None:
         """The module is shown: files may have come or gone."""
@@ -186,7 +172,7 @@ class TrainSection(PanelSection, VTKObservationMixin):
         elif run.problem:
             self._problem = _("{title} failed: {reason}").format(title=run.title, reason=run.problem)
         elif run.partly:
-            self._problem = _("Not everything could be used; the log says what and why.")
+            self._problem = _("Done, but not everything could be used: the log says what and why.")
             self.ui.logText.moveCursor(qt.QTextCursor.Start)  # the reasons come first
         else:
             self._note = self._doneText(run)

@@ -1,4 +1,4 @@
-"""What the sections of the panel have in common: a collapsible button around a form from a ``.ui`` file."""
+"""What the sections of all panels have in common: a collapsible button around a form from a ``.ui`` file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import html
 import ctk
 import qt
 import slicer
+import vtk
+from slicer.util import VTKObservationMixin
 
 
-class PanelSection:
+class PanelSection(VTKObservationMixin):
     """Base of the sections; a section overrides what it needs.
 
     Attributes:
-        widget: the CTSliceLocalizerWidget, for its ``logic``, ``parameterNode`` and ``resourcePath``.
+        widget: the module's widget, for its ``logic``, ``parameterNode`` and ``resourcePath``.
         button: the ctkCollapsibleButton that is added to the column.
         ui: the widgets of the form by their names.
     """
@@ -22,12 +24,14 @@ class PanelSection:
         """Build the form.
 
         Args:
-            widget: the CTSliceLocalizerWidget.
+            widget: the module's widget.
             uiFile: name in Resources/UI; its top widget is a qMRMLWidget.
             title: of the collapsible button.
             toolTip: of the collapsible button: what the section is for.
             collapsed: whether the section starts closed.
         """
+        VTKObservationMixin.__init__(self)
+        self._connectedNode = self._guiTag = None
         self.widget = widget
         self.form = slicer.util.loadUI(widget.resourcePath(f"UI/{uiFile}"))
         self.ui = slicer.util.childWidgetVariables(self.form)
@@ -41,16 +45,30 @@ class PanelSection:
 
     @property
     def logic(self):
-        """The CTSliceLocalizerLogic."""
+        """The module's logic."""
         return self.widget.logic
 
     @property
     def parameterNode(self):
-        """The CTSliceLocalizerParameterNode, or None while there is none."""
+        """The module's parameter node, or None while there is none."""
         return self.widget.parameterNode
+
+    def guiMapping(self) -> dict:
+        """The parameters that widgets show and change, by name."""
+        return {}
 
     def setParameterNode(self, parameterNode) -> None:
         """Show another parameter node; None while the scene closes."""
+        if self._connectedNode is not None:
+            self._connectedNode.disconnectGui(self._guiTag)
+            self.removeObserver(
+                self._connectedNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified
+            )
+        self._connectedNode = parameterNode
+        if parameterNode is not None:
+            self._guiTag = parameterNode.connectParametersToGui(self.guiMapping())
+            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParametersModified)
+        self._onParametersModified()
 
     def enter(self) -> None:
         """The module is shown."""
@@ -60,6 +78,9 @@ class PanelSection:
 
     def cleanup(self) -> None:
         """The module is unloaded or reloaded: drop observers, shortcuts and children."""
+
+    def _onParametersModified(self, caller=None, event=None) -> None:
+        """A parameter was changed by a widget, a script or a scene that was loaded."""
 
 
 def followPath(pathEdit, changed) -> None:
