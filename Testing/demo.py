@@ -17,6 +17,7 @@ from CTSliceLocalizerLib import predictor, scanfiles
 from CTSliceLocalizerLib.cli import describe_pair
 from CTSliceLocalizerLib.matching import Match
 from CTSliceLocalizerLib.results import ScanLocation
+from CTVolumeLib import scans
 from CTVolumeLib.errors import CTError
 
 SAMPLES = Path(__file__).resolve().parents[1] / "CTVolume" / "Resources" / "SampleData"
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _locate(scan: Path, out: Path) -> bool:
-    volume = scanfiles.read(scan)
+    volume = scans.read(scan)
     location = predictor.locate(volume)
     scanfiles.write(out, volume, location)
     _describe(scan.name, location)

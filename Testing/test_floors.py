@@ -32,7 +32,7 @@ TRAINING = (
     "training*", "networks", "augmentation", "dataset", "export*", "checkpoints", "fitting", "article_*",
     "network", "train",
 )  # fmt: skip
-COMMANDS = ("cli*", "report*", "scanfiles", "evaluation*")
+COMMANDS = ("cli*", "report*", "scanfiles", "resultfiles", "evaluation*")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ FLOORS = (
         SCIENCE,
         {"joblib", "dask", "distributed", "tqdm"},
     ),
+    Floor("command line", ("CTVolume/CTVolumeLib/commands.py",), {"click"}, {"tqdm"}),
     Floor("inference", ("CTVolume/CTVolumeLib/inference*.py",), SCIENCE, {"ai_edge_litert", "onnxruntime"}),
     Floor("library", ("CTVolume/CTVolumeLib/*.py",), SCIENCE, DECODERS),
     Floor(
@@ -142,6 +143,8 @@ def problems_of(path: str) -> list[str]:
                 problems.append(f"{where}: only the module files use the scene")
             if floor.name in ("module", "panel") and not entry.inside:
                 problems.append(f"{where} at module level: Slicer would load it at start-up")
+            if parts[:2] == ["CTVolumeLib", "commands"] and floor.name not in ("command line", "commands"):
+                problems.append(f"{where}: only commands use the command line")
             for upper, names in UPPER.items():
                 allowed = floor.name == upper or (entry.inside and floor.name in ("commands", "module", "panel"))
                 named = len(parts) > 1 and any(fnmatch.fnmatch(parts[1], name) for name in names)
@@ -177,6 +180,9 @@ def test_the_table_is_about_what_is_there():
         ("CTVolume/CTVolumeLib/x.py", "from .scene import volume_from_node"),
         ("CTVolume/CTVolumeLib/x.py", "from CTSliceLocalizerLib import landmarks"),
         ("CTVolume/CTVolumeLib/batch.py", "import joblib"),
+        ("CTVolume/CTVolumeLib/batch.py", "from . import commands"),
+        ("CTVolume/CTVolumeLib/commands.py", "import numpy"),
+        ("CTSliceLocalizer/CTSliceLocalizerLib/predictor.py", "def f():\n    from CTVolumeLib.commands import say"),
         ("CTVolume/CTVolumeLib/inference.py", "try:\n    import ai_edge_litert\nexcept ImportError:\n    pass"),
         ("CTSliceLocalizer/CTSliceLocalizerLib/predictor.py", "import matplotlib.pyplot as plt"),
         ("CTSliceLocalizer/CTSliceLocalizerLib/predictor.py", "from . import networks"),

@@ -1,41 +1,37 @@
 """The command ``ct-localize``: locate | match | phantom.
 
-What a person reads goes to stderr, results to stdout and into files. Exit codes: 0 done, 1 some scans failed or were
-refused (they are listed), 2 wrong call, 3 nothing usable. No error reaches the user as a traceback (but for --debug).
 Heavy packages are imported inside functions, so that ``--help`` is quick.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from CTVolumeLib.errors import CTError
-
-from . import cli_data, cli_training
-from .cli_common import (
+from CTVolumeLib.commands import (
+    CONTEXT,
     DONE,
-    NOTHING_USABLE,
     SOME_FAILED,
-    STOPPED,
-    WRONG_CALL,
     Bar,
-    engine_option,
-    model_option,
+    exit_code,
+    jobs_option,
     out_option,
+    run,
     say,
     scan_path,
+    scans_argument,
+    scheduler_option,
+    table,
     talkative,
 )
 
-if TYPE_CHECKING:
-    from CTVolumeLib.batch import Outcome
+from . import cli_data, cli_training
+from .cli_common import engine_option, model_option
 
+if TYPE_CHECKING:
     from .matching import Match, Pair
 
 _WRONG_CALLS = {"outside_baseline", "wrong_call"}
@@ -51,33 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    logging.getLogger().addHandler(logging.NullHandler())  # without any, warnings of other packages go to stderr
-    try:
-        with warnings.catch_warnings():
-            if "--debug" not in arguments:
-                warnings.simplefilter("ignore")
-            return _cli.main(arguments, prog_name=_PROGRAM, standalone_mode=False) or DONE
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return WRONG_CALL
-    except CTError as error:
-        say(str(error))
-        return WRONG_CALL if error.code in _WRONG_CALLS else NOTHING_USABLE
-    except (KeyboardInterrupt, click.Abort):
-        say("Stopped. What is finished is kept; start the same command again to go on.")
-        return STOPPED
-    except Exception as error:
-        if "--debug" in arguments:
-            raise
-        # The text of an unexpected error may hold anything, also a patient's name.
-        say(f"An unexpected problem ended the program ({type(error).__name__}). With --debug it tells where.")
-        return NOTHING_USABLE
+    return run(_cli, argv, _PROGRAM, _WRONG_CALLS)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings=CONTEXT)
 @click.version_option(None, "--version", package_name="CTSliceLocalizer", prog_name=_PROGRAM)
 @talkative
 def _cli() -> None:
@@ -94,10 +67,10 @@ def _cli() -> None:
 
 
 @_cli.command()
-@click.argument("scans", metavar="SCAN...", nargs=-1, required=True, type=scan_path)
+@scans_argument
 @out_option
-@click.option("--jobs", type=int, default=1, show_default=True, help="Processes on this machine; 0 takes all cores.")
-@click.option("--scheduler", metavar="ADDRESS", help="Work on a Dask cluster instead, such as tcp://host:8786.")
+@jobs_option
+@scheduler_option
 @engine_option
 @model_option
 @click.option("--report/--no-report", default=True, show_default=True, help="Write report.html with pictures.")
@@ -119,6 +92,7 @@ def locate(
       ct-localize locate /data/study_1 /data/more.zip --out results --jobs 4
     """  # noqa: D301
     from CTVolumeLib import batch
+    from CTVolumeLib.scans import find_items
 
     from . import scanfiles
     from .predictor import load_model, model_file
@@ -128,16 +102,12 @@ def locate(
     if path:
         settings["model_file"] = str(path.resolve())
     with Bar("Looking for scans", "file") as progress:
-        items = scanfiles.items(scans, settings, say=say, progress=progress)
+        items = find_items(scans, settings, say=say, progress=progress)
     with Bar("Locating", "scan") as progress:
         outcomes = batch.run(items, scanfiles.locate_item, out, jobs=jobs, scheduler=scheduler, progress=progress)
-    click.echo(_table(outcomes))
-    good = [outcome for outcome in outcomes if outcome.state != batch.FAILED]
+    click.echo(table(outcomes, ("slices", "covers", "flags")))
     say(f"The results are in {out}.")
-    if not good:
-        return NOTHING_USABLE
-    complete = len(good) == len(outcomes) and not any(outcome.facts.get("refused") for outcome in good)
-    return DONE if complete else SOME_FAILED
+    return exit_code(outcomes)
 
 
 @_cli.command()
@@ -240,27 +210,6 @@ def describe_pair(pair: Pair) -> str:
         f"z {pair.baseline_z_mm:.1f} mm -> {pair.followup_z_mm:.1f} mm +- {pair.sigma_mm:.1f} mm "
         f"(slice {pair.followup_index})"
     )
-
-
-def _table(outcomes: Sequence[Outcome]) -> str:
-    """What became of each scan, for people."""
-    rows = [["scan", "slices", "covers", "flags", "seconds", "result"]]
-    for outcome in outcomes:
-        facts = outcome.facts
-        reason = f"{outcome.message} {outcome.hint}".strip()
-        result = reason or (f"refused: {facts['refused']}" if facts.get("refused") else outcome.state)
-        seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
-        cells = [
-            outcome.name,
-            facts.get("slices", ""),
-            facts.get("covers", ""),
-            facts.get("flags", ""),
-            seconds,
-            result,
-        ]
-        rows.append([str(cell) for cell in cells])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 
 
 def _covered(found: Match) -> str:

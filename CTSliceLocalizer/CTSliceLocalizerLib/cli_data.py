@@ -8,8 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-
-from .cli_common import DONE, NOTHING_USABLE, SOME_FAILED, Bar, out_option, say, scan_path, talkative
+from CTVolumeLib.commands import DONE, NOTHING_USABLE, SOME_FAILED, Bar, out_option, say, scan_path, talkative
 
 
 @click.command()

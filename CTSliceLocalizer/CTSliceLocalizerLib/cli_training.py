@@ -14,9 +14,10 @@ from types import ModuleType
 from typing import Any
 
 import click
+from CTVolumeLib.commands import DONE, SOME_FAILED, Bar, out_option, say, scan_path, talkative
 from CTVolumeLib.errors import CTError
 
-from .cli_common import DONE, SOME_FAILED, Bar, engine_option, out_option, say, scan_path, talkative
+from .cli_common import engine_option
 
 _litert_option = click.option("--litert/--no-litert", default=True, show_default=True, help="Also write MODEL.tflite, "
                               "which is faster; of an article's network that takes 5 GB of memory.")  # fmt: skip

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
-from CTVolumeLib.volume import CTVolume
+from CTVolumeLib.volume import CTVolume, describe
 
 from . import curve, slicegrid
 from .results import Flag, ScanLocation, refusal
@@ -127,18 +126,6 @@ def estimate(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None 
         upright=curve.Sequence(upright["body"][0], upright["landmarks"][0]),
         reversed=curve.Sequence(reversed_["body"][0][::-1], reversed_["landmarks"][0][::-1]),
     )
-
-
-def describe(volume: CTVolume, axial: CTVolume) -> dict[str, Any]:
-    """What results say of the series: source, modality, number and range of slices; nothing about the patient."""
-    z_mm = axial.superior()
-    meta: Mapping[str, Any] = volume.meta
-    return {
-        "source": meta.get("source", Path(volume.sources[0]).parent.name if volume.sources else None),
-        "modality": meta.get("modality", "CT"),
-        "slices": len(z_mm),
-        "z_mm": [round(float(z_mm[0]), 3), round(float(z_mm[-1]), 3)],
-    }
 
 
 def _half(progress: Progress | None, number: int) -> Progress | None:

@@ -1,72 +1,35 @@
-"""From the paths that a user gives to pieces of work, and from results to files: what the commands do to disks."""
+"""From scans to files of results: what the commands do to disks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from CTVolumeLib import dicom, volumefile
+from CTVolumeLib import scans
 from CTVolumeLib.batch import Item
-from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import write_atomic
 from CTVolumeLib.inference import Model
-from CTVolumeLib.names import unique_names
 from CTVolumeLib.volume import CTVolume
 
 from . import matching, predictor, registration, report
 from .matching import Match
 from .results import ScanLocation
 
-_Found = tuple[Path, tuple[str, ...], Any]
-"""Source that names the result, files that it depends on, payload of the item."""
-
-
-def items(
-    scans: Sequence[Path],
-    settings: Mapping[str, Any],
-    *,
-    say: Callable[[str], None],
-    progress: Callable[[int, int, str], bool] | None = None,
-) -> list[Item]:
-    """One piece of work for each CT series and volume file in the paths, each once.
-
-    A path in which nothing is usable becomes an item as well, one that will fail with the reason.
-
-    Args:
-        scans: files, folders and zips.
-        settings: what the results depend on: "model", "engine", "report", and "model_file" of a model of one's own.
-        say: told which series are skipped and why.
-        progress: called with files done, files in all, and a text; False cancels.
-    """
-    found: dict[tuple[str, ...], _Found] = {}
-    for scan in scans:
-        for source, files, payload in _found_in(scan.resolve(), say, progress):
-            found.setdefault(files or (str(source),), (source, files, payload))
-    names = unique_names([source for source, _, _ in found.values()])
-    return [
-        Item(name, source, files=_on_disk(files), settings=settings, payload=payload)
-        for name, (source, files, payload) in zip(names, found.values())
-    ]
-
 
 def locate_item(item: Item, folder: Path) -> dict[str, Any]:
     """Locate one scan of a batch and write its files; what comes back goes into the summary.
 
     Args:
-        item: payload is a DICOM series, a CTError to be reported, or None to read the source.
+        item: of ``scans.find_items``; its settings are "model", "engine", "report", and "model_file" of a model of
+            one's own.
         folder: to write into.
 
     Raises:
         CTError: the scan can't be read or located.
     """
-    if isinstance(item.payload, CTError):
-        raise item.payload
-    if item.payload is None:
-        volume = read(Path(item.source))
-    else:
-        volume = _named(dicom.read_series(item.payload), Path(item.source))
+    volume = scans.volume_of(item)
     engine, own = item.settings["engine"], item.settings.get("model_file")
     location = predictor.locate(volume, engine=engine, model=predictor.load_model(own, engine) if own else None)
     write(folder, volume, location, item.settings["report"])
@@ -119,7 +82,7 @@ def match_paths(
     Raises:
         CTError: a scan can't be read, a height outside the baseline, or the folder can't be written.
     """
-    volumes = read(baseline), read(followup)
+    volumes = scans.read(baseline), scans.read(followup)
     locations = tuple(predictor.locate(volume, engine=engine, model=model) for volume in volumes)
     found = matching.match(*locations)
     if heights:
@@ -135,11 +98,6 @@ def match_paths(
     return Matched(locations, found, wanted)
 
 
-def read(path: Path) -> CTVolume:
-    """The scan at a path, with the name that results give it: that of its file or folder."""
-    return _named(dicom.read(path), path)
-
-
 def write(folder: Path, volume: CTVolume, location: ScanLocation, with_report: bool = True) -> None:
     """Write location.json, slices.csv and landmarks.mrk.json, and report.html unless it is not wanted."""
     if with_report:
@@ -148,40 +106,3 @@ def write(folder: Path, volume: CTVolume, location: ScanLocation, with_report: b
     write_atomic(folder / "slices.csv", report.slices_csv(location))
     write_atomic(folder / "landmarks.mrk.json", report.landmarks_mrk_json(location, volume))
     location.write(folder / "location.json")
-
-
-def _found_in(scan: Path, say: Callable[[str], None], progress: Callable[[int, int, str], bool] | None) -> list[_Found]:
-    if scan.is_file() and volumefile.is_volume_name(scan.name):
-        return [(scan, (str(scan),), None)]
-    try:
-        series = dicom.series_in(scan, progress)
-    except CTError as error:
-        if error.code == "cancelled":
-            raise
-        return [(scan, (), error)]
-    usable = [one for one in series if one.unusable is None]
-    volumes = [path for path in sorted(scan.rglob("*")) if path.is_file() and volumefile.is_volume_name(path.name)]
-    if not usable and not volumes:
-        return [(scan, (), None)]  # reading it will say why
-    for one in series:
-        if one.unusable is not None:
-            say(f"Skipped in {scan.name}: {one.description}: {one.unusable}.")
-    alone = len(usable) + len(volumes) == 1
-    return [(scan if alone else Path(one.folder), one.files, one) for one in usable] + [
-        (path, (str(path),), None) for path in volumes
-    ]
-
-
-def _on_disk(files: tuple[str, ...]) -> tuple[str, ...]:
-    """Files as they are on disk: for members of a zip the zip."""
-    found = []
-    for name in files:
-        path = Path(name)
-        while not path.exists() and path != path.parent:
-            path = path.parent
-        found.append(str(path))
-    return tuple(dict.fromkeys(found))
-
-
-def _named(volume: CTVolume, path: Path) -> CTVolume:
-    return replace(volume, meta={**volume.meta, "source": path.resolve().name})

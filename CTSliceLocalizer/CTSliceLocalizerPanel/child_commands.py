@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MISSING, TOO_OLD = 4, 5
-"""Exit codes of a child whose Python can't run it; those of the commands are in ``cli_common``."""
+"""Exit codes of a child whose Python can't run it; those of the commands are in ``CTVolumeLib.commands``."""
 
 OLDEST_PYTHON = (3, 11)
 

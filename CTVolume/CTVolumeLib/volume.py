@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -172,6 +173,23 @@ class CTVolume:
         if array.shape != self.array.shape:
             raise CTError("bad_shape", f"The new array has the shape {array.shape}, the volume {self.array.shape}.")
         return replace(self, array=array)
+
+
+def describe(volume: CTVolume, axial: CTVolume) -> dict[str, Any]:
+    """What results say of the series: source, modality, number and range of slices; nothing about the patient.
+
+    Args:
+        volume: the scan as it was read.
+        axial: its ``as_axial()``.
+    """
+    z_mm = axial.superior()
+    meta: Mapping[str, Any] = volume.meta
+    return {
+        "source": meta.get("source", Path(volume.sources[0]).parent.name if volume.sources else None),
+        "modality": meta.get("modality", "CT"),
+        "slices": len(z_mm),
+        "z_mm": [round(float(z_mm[0]), 3), round(float(z_mm[-1]), 3)],
+    }
 
 
 def _closest_axes(axes: np.ndarray) -> tuple[int, int, int]:

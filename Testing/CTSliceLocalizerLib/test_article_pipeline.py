@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from CTSliceLocalizerLib import article_networks, cli, partition, store
-from CTVolumeLib import inference, phantom
+from CTVolumeLib import commands, inference, phantom
 
 SIZE = 80
 """Pixels of a side; InceptionV3 takes no fewer than 75."""
@@ -45,11 +45,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         parameters = phantom.PhantomParameters(coverage=(0.17, 0.30), spacing=(8.0, 8.0, 12.0), seed=seed)
         made = phantom.make(parameters)
         phantom.write_dicom(made.volume, folder / f"scans/{seed}", seed=seed, patient_id=f"P{seed}")
-    assert run("organize", folder / "scans", "--out", folder / "tree") == cli.DONE
+    assert run("organize", folder / "scans", "--out", folder / "tree") == commands.DONE
     for series in (folder / "tree").glob("*/*/*"):
         write_labels(series)
     truth = folder / "combined_normalized_locations.json"
-    assert run("normalize", folder / "tree", "--out", truth) == cli.DONE
+    assert run("normalize", folder / "tree", "--out", truth) == commands.DONE
     finish(folder, folder / "tree", truth)
     return folder
 
@@ -73,9 +73,9 @@ def finish(folder: Path, tree: Path, truth: Path) -> None:
     """Convert and partition."""
     slices = folder / "slices"
     assert run("convert", tree, "--locations", truth, "--out", slices, "--format", "article", "--size", SIZE,
-               "--jobs", 1) == cli.DONE  # fmt: skip
+               "--jobs", 1) == commands.DONE  # fmt: skip
     keys = [entry.patient for entry in store.read_index(slices).series]
-    assert run("partition", slices, "--salt", salt_for(keys), "--out", folder / "partition.json") == cli.DONE
+    assert run("partition", slices, "--salt", salt_for(keys), "--out", folder / "partition.json") == commands.DONE
 
 
 @pytest.mark.slow
@@ -86,7 +86,7 @@ def test_from_dicom_to_an_evaluated_model(
     slices, divided = data / "slices", data / "partition.json"
     known = weights_file(network, tmp_path)
     assert run("train", slices, "--partition", divided, "--network", network, "--weights", known, "--epochs", 1,
-               "--batch-size", 8, "--no-litert", "--out", tmp_path / "mine") == cli.DONE  # fmt: skip
+               "--batch-size", 8, "--no-litert", "--out", tmp_path / "mine") == commands.DONE  # fmt: skip
     log = (tmp_path / "mine-training/log.csv").read_text().splitlines()
     assert log[0] == "epoch,loss,mae,val_loss,val_mae"
     assert len(log) == 2
@@ -95,13 +95,13 @@ def test_from_dicom_to_an_evaluated_model(
     assert card["trained_on"] == {"scans": 1, "patients": 1}
 
     assert run("evaluate", tmp_path / "mine.npz", slices, "--partition", divided, "--engine", "numpy",
-               "--out", tmp_path / "evaluation") == cli.DONE  # fmt: skip
+               "--out", tmp_path / "evaluation") == commands.DONE  # fmt: skip
     figures = json.loads((tmp_path / "evaluation/evaluation.json").read_text())
     assert figures["part"] == "test"
     assert (tmp_path / "evaluation/evaluation.html").stat().st_size > 10_000
 
     again = tmp_path / "again/mine.npz"
-    assert run("export", tmp_path / "mine-training", "--no-litert", "--out", again) == cli.DONE
+    assert run("export", tmp_path / "mine-training", "--no-litert", "--out", again) == commands.DONE
     assert again.read_bytes() == (tmp_path / "mine.npz").read_bytes()
     model = inference.Model.load(again, "numpy")
     location = model.parts["slice"].predict(np.zeros((2, SIZE, SIZE, 1), np.uint8))
@@ -109,7 +109,7 @@ def test_from_dicom_to_an_evaluated_model(
     assert np.all((location > 0) & (location < 1))
 
     capsys.readouterr()
-    assert run("locate", data / "scans/0", "--model", again, "--out", tmp_path / "out") == cli.NOTHING_USABLE
+    assert run("locate", data / "scans/0", "--model", again, "--out", tmp_path / "out") == commands.NOTHING_USABLE
     assert "judges single slices" in capsys.readouterr().out
 
 
@@ -120,14 +120,14 @@ def test_on_the_dicom_of_real_scanners(ct_data: Path, tmp_path: Path, network: s
     """Two labelled series: one to learn from, the other to validate and to test on."""
     folder = ct_data / "dicom"
     names = ("abdomen_kits136_jpegls", "chest_8mm_jpeg2000")
-    assert run("organize", *(folder / name for name in names), "--out", tmp_path / "tree") == cli.DONE
+    assert run("organize", *(folder / name for name in names), "--out", tmp_path / "tree") == commands.DONE
     for name in names:
         place_labels(folder / name, folder / f"labels/{name}.json", tmp_path / "tree")
     truth = tmp_path / "combined_normalized_locations.json"
-    assert run("normalize", tmp_path / "tree", "--out", truth) == cli.DONE
+    assert run("normalize", tmp_path / "tree", "--out", truth) == commands.DONE
     slices = tmp_path / "slices"
     assert run("convert", tmp_path / "tree", "--locations", truth, "--out", slices, "--format", "article",
-               "--size", SIZE, "--jobs", 1) == cli.DONE  # fmt: skip
+               "--size", SIZE, "--jobs", 1) == commands.DONE  # fmt: skip
     uids = [entry.uid for entry in store.read_index(slices).series]
     assert len(uids) == 2
     divided = partition.Partition(
@@ -136,9 +136,9 @@ def test_on_the_dicom_of_real_scanners(ct_data: Path, tmp_path: Path, network: s
     divided.write(tmp_path / "partition.json")
     assert run("train", slices, "--partition", tmp_path / "partition.json", "--network", network, "--weights",
                weights_file(network, tmp_path), "--epochs", 1, "--batch-size", 16, "--no-litert",
-               "--out", tmp_path / "mine") == cli.DONE  # fmt: skip
+               "--out", tmp_path / "mine") == commands.DONE  # fmt: skip
     assert run("evaluate", tmp_path / "mine.npz", slices, "--partition", tmp_path / "partition.json", "--part",
-               "validation", "--engine", "numpy", "--out", tmp_path / "evaluation") == cli.DONE  # fmt: skip
+               "validation", "--engine", "numpy", "--out", tmp_path / "evaluation") == commands.DONE  # fmt: skip
 
 
 def place_labels(source: Path, labels: Path, tree: Path) -> None:

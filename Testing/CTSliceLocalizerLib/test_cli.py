@@ -17,7 +17,7 @@ from CTSliceLocalizerLib import cli, predictor
 from CTSliceLocalizerLib.results import Flag, refusal
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.phantom import write_dicom
-from CTVolumeLib.volume import CTVolume
+from CTVolumeLib.volume import CTVolume, describe
 from support_followup import KnownMap, make_followup
 from support_locations import fake_location
 
@@ -42,7 +42,7 @@ def fake_network(monkeypatch):
     def locate(volume, *, engine="auto", model=None, progress=None):
         axial = volume.as_axial()
         z_mm = axial.superior()
-        series = predictor.describe(volume, axial)
+        series = describe(volume, axial)
         if volume.array.max() < 0:
             return refusal(Flag("no_body", "The scan shows no body."), series=series, model={"name": "fake"})
         top = 300.0 + (SHIFT_MM if z_mm[-1] > 200 else 0.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from CTSliceLocalizerLib import annotations, cli
+from CTVolumeLib import commands
 from CTVolumeLib.volume import CTVolume
 
 
@@ -28,7 +29,7 @@ def made(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def tree(made, tmp_path, capsys) -> Path:
-    assert cli.main(["organize", str(made), "--out", str(tmp_path / "tree")]) == cli.DONE
+    assert cli.main(["organize", str(made), "--out", str(tmp_path / "tree")]) == commands.DONE
     capsys.readouterr()
     return tmp_path / "tree"
 
@@ -52,7 +53,7 @@ def run(capsys, *arguments: object) -> tuple[int, str, str]:
 class TestOrganize:
     def test_says_what_it_did(self, made, tmp_path, capsys):
         code, out, err = run(capsys, "organize", made, "--out", tmp_path / "tree")
-        assert (code, out) == (cli.DONE, "")
+        assert (code, out) == (commands.DONE, "")
         assert "60 copied, 1 left. 2 series of 2 patients are in" in err
         assert "organize.csv" in err
         assert "SECRET" not in (tmp_path / "tree/organize.csv").read_text()
@@ -62,13 +63,13 @@ class TestOrganize:
 
     def test_hashed_ids(self, made, tmp_path, capsys):
         code, _, _ = run(capsys, "organize", made, "--out", tmp_path / "tree", "--hash-ids", tmp_path / "ids.key")
-        assert code == cli.DONE
+        assert code == commands.DONE
         assert len(list((tmp_path / "tree").glob("patient-*"))) == 2
         assert "MRN" not in (tmp_path / "tree/organize.csv").read_text()
 
     def test_the_key_may_not_lie_among_the_data(self, made, tmp_path, capsys):
         code, _, err = run(capsys, "organize", made, "--out", tmp_path / "tree", "--hash-ids", tmp_path / "tree/a.key")
-        assert code == cli.WRONG_CALL
+        assert code == commands.WRONG_CALL
         assert "among the data" in err
         assert not (tmp_path / "tree").exists()
 
@@ -77,13 +78,13 @@ class TestOrganize:
         place.parent.mkdir()
         place.write_text("a file where the folder of a patient has to be")
         code, out, err = run(capsys, "organize", made, "--out", tmp_path / "tree")
-        assert code == cli.SOME_FAILED
+        assert code == commands.SOME_FAILED
         assert out.count("its place can't be written") == 30
         assert "30 copied, 1 left, 30 failed" in err
 
     def test_nothing_usable(self, made, tmp_path, capsys):
         code, _, err = run(capsys, "organize", made / "s1/notes.txt", "--out", tmp_path / "tree")
-        assert code == cli.NOTHING_USABLE
+        assert code == commands.NOTHING_USABLE
         assert "1 left" in err
 
     def test_progress_in_lines_for_other_programs(self, made, tmp_path, capsys, monkeypatch):
@@ -99,7 +100,7 @@ class TestNormalize:
     def test_writes_the_locations(self, tree, tmp_path, capsys):
         label(tree, "MRN1", C1=3, C7=24)
         code, out, err = run(capsys, "normalize", tree, "--out", tmp_path / "c.json")
-        assert (code, out) == (cli.DONE, "")
+        assert (code, out) == (commands.DONE, "")
         assert "30 slices of 1 series have a location in c.json." in err
         content = json.loads((tmp_path / "c.json").read_text())
         place = series(tree, "MRN1").relative_to(tree).as_posix()
@@ -109,7 +110,7 @@ class TestNormalize:
         label(tree, "MRN1", C1=3, C7=24)
         label(tree, "MRN2", C1=24, C7=3)
         code, out, err = run(capsys, "normalize", tree, "--out", tmp_path / "c.json")
-        assert code == cli.SOME_FAILED
+        assert code == commands.SOME_FAILED
         uid = series(tree, "MRN2").name
         assert out == f"{uid}/labels.json:1: C7 lies 105 mm above C1; it has to be below.\n"
         assert "1 series are left out" in err
@@ -117,12 +118,12 @@ class TestNormalize:
 
     def test_nothing_is_written_where_nothing_is_usable(self, tree, tmp_path, capsys):
         label(tree, "MRN2", C1=24, C7=3)
-        assert run(capsys, "normalize", tree, "--out", tmp_path / "c.json")[0] == cli.NOTHING_USABLE
+        assert run(capsys, "normalize", tree, "--out", tmp_path / "c.json")[0] == commands.NOTHING_USABLE
         assert not (tmp_path / "c.json").exists()
 
     def test_no_labels(self, tree, tmp_path, capsys):
         code, _, err = run(capsys, "normalize", tree, "--out", tmp_path / "c.json")
-        assert code == cli.NOTHING_USABLE
+        assert code == commands.NOTHING_USABLE
         assert "tree holds no labels" in err
 
 
@@ -132,7 +133,7 @@ class TestPartition:
         label(tree, "MRN2", C1=3, C7=24)
         run(capsys, "normalize", tree, "--out", tmp_path / "c.json")
         code, out, err = run(capsys, "partition", tmp_path / "c.json", "--out", tmp_path / "p.json")
-        assert code == cli.DONE
+        assert code == commands.DONE
         assert [line.split(":")[0] for line in out.splitlines()] == ["train", "validation", "test"]
         assert sum(int(line.split()[1]) for line in out.splitlines()) == 2
         assert "another draw with --salt" in err  # two patients can't be in three parts
@@ -142,7 +143,7 @@ class TestPartition:
 
     def test_no_data(self, tmp_path, capsys):
         (tmp_path / "c.json").write_text("{}")
-        assert run(capsys, "partition", tmp_path / "c.json", "--out", tmp_path / "p.json")[0] == cli.NOTHING_USABLE
+        assert run(capsys, "partition", tmp_path / "c.json", "--out", tmp_path / "p.json")[0] == commands.NOTHING_USABLE
         assert not (tmp_path / "p.json").exists()
 
 
@@ -158,6 +159,6 @@ def test_real_scans_from_files_to_parts(ct_data, tmp_path, capsys):
         (folder,) = {(tmp_path / "tree" / file).parent for file in files.values()}
         annotations.write_labels(folder / "labels.json", {name: Path(file).name for name, file in files.items()})
     code, _, err = run(capsys, "normalize", tmp_path / "tree", "--out", tmp_path / "c.json")
-    assert code == cli.DONE
+    assert code == commands.DONE
     assert "104 slices of 2 series" in err
-    assert run(capsys, "partition", tmp_path / "c.json", "--out", tmp_path / "p.json")[0] == cli.DONE
+    assert run(capsys, "partition", tmp_path / "c.json", "--out", tmp_path / "p.json")[0] == commands.DONE

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("tensorflow")
 
 from CTSliceLocalizerLib import cli, dataset, phantoms
+from CTVolumeLib import commands
 from support_training import article_store, compact_store, tiny_networks
 
 
@@ -29,7 +30,7 @@ def test_trains_exports_and_locates(tmp_path: Path, capsys: pytest.CaptureFixtur
     divided = compact_store(tmp_path / "store", "tttve")
     model = tmp_path / "models/mine"
     train = ("train", tmp_path / "store", "--partition", divided, "--out", model, "--epochs", 2, "--batches", 2)
-    assert run(*train) == cli.DONE
+    assert run(*train) == commands.DONE
     out, err = capsys.readouterr()
     assert out == ""
     assert "Epoch 1: loss" in err
@@ -39,23 +40,23 @@ def test_trains_exports_and_locates(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert card["training"]["validated_on"] == {"scans": 1}
     assert (card["training"]["epochs"], card["training"]["finished"]) == (2, True)
 
-    assert run("export", tmp_path / "models/mine-training", "--out", tmp_path / "copy.npz") == cli.DONE
+    assert run("export", tmp_path / "models/mine-training", "--out", tmp_path / "copy.npz") == commands.DONE
     assert (tmp_path / "copy.npz").read_bytes() == model.with_suffix(".npz").read_bytes()
     assert (tmp_path / "copy.tflite").exists()
 
     phantoms.write(tmp_path / "p", coverage=(0.17, 0.25), spacing=(8.0, 8.0, 8.0))
     located = run("locate", tmp_path / "p/phantom", "--model", tmp_path / "copy.npz", "--no-report", "--out",
                   tmp_path / "located")  # fmt: skip
-    assert located in (cli.DONE, cli.SOME_FAILED)
+    assert located in (commands.DONE, commands.SOME_FAILED)
     result = json.loads((tmp_path / "located/phantom/location.json").read_text())
     assert result["model"] == {"name": "copy", "sha256": card["sha256"]["npz"]}
     matched = run("match", tmp_path / "p/phantom", tmp_path / "p/phantom", "--model", tmp_path / "copy.npz",
                   "--no-report", "--no-refine", "--out", tmp_path / "matched")  # fmt: skip
-    assert matched in (cli.DONE, cli.SOME_FAILED)
+    assert matched in (commands.DONE, commands.SOME_FAILED)
     result = json.loads((tmp_path / "matched/baseline/location.json").read_text())
     assert result["model"]["sha256"] == card["sha256"]["npz"]
 
-    assert run(*train, "--seed", 5) == cli.NOTHING_USABLE
+    assert run(*train, "--seed", 5) == commands.NOTHING_USABLE
     assert "another training run" in capsys.readouterr().err
 
 
@@ -70,9 +71,9 @@ def test_a_run_that_is_not_finished_can_be_exported(
 
     monkeypatch.setattr("CTSliceLocalizerLib.cli_training._say_epoch", stopped)
     assert run("train", tmp_path / "store", "--partition", divided, "--out", tmp_path / "mine", "--epochs", 9,
-               "--batches", 2) == cli.STOPPED  # fmt: skip
+               "--batches", 2) == commands.STOPPED  # fmt: skip
     assert not (tmp_path / "mine.npz").exists()
-    assert run("export", tmp_path / "mine-training", "--out", tmp_path / "mine", "--no-litert") == cli.DONE
+    assert run("export", tmp_path / "mine-training", "--out", tmp_path / "mine", "--no-litert") == commands.DONE
     assert "not finished" in capsys.readouterr().err
     assert json.loads((tmp_path / "mine.json").read_text())["training"]["finished"] is False
     assert not (tmp_path / "mine.tflite").exists()
@@ -81,10 +82,10 @@ def test_a_run_that_is_not_finished_can_be_exported(
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
-        (("--batch-size", 4), cli.WRONG_CALL, "no option --batch-size"),
-        (("--network", "vgg19", "--batches", 4), cli.WRONG_CALL, "no option --batches"),
-        (("--network", "vgg19", "--augmentation", "own"), cli.WRONG_CALL, "augmentation own"),
-        (("--network", "vgg19"), cli.NOTHING_USABLE, "compact format"),
+        (("--batch-size", 4), commands.WRONG_CALL, "no option --batch-size"),
+        (("--network", "vgg19", "--batches", 4), commands.WRONG_CALL, "no option --batches"),
+        (("--network", "vgg19", "--augmentation", "own"), commands.WRONG_CALL, "augmentation own"),
+        (("--network", "vgg19"), commands.NOTHING_USABLE, "compact format"),
     ],
 )
 def test_wrong_calls(tmp_path: Path, capsys: pytest.CaptureFixture, options: tuple, code: int, text: str) -> None:
@@ -95,10 +96,12 @@ def test_wrong_calls(tmp_path: Path, capsys: pytest.CaptureFixture, options: tup
 
 def test_the_compact_network_does_not_take_single_slices(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     divided = article_store(tmp_path / "slices", 40)
-    assert run("train", tmp_path / "slices", "--partition", divided, "--out", tmp_path / "mine") == cli.NOTHING_USABLE
+    assert (
+        run("train", tmp_path / "slices", "--partition", divided, "--out", tmp_path / "mine") == commands.NOTHING_USABLE
+    )
     assert "ct-localize convert" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_run_is_said(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert run("export", tmp_path, "--out", tmp_path / "mine") == cli.NOTHING_USABLE
+    assert run("export", tmp_path, "--out", tmp_path / "mine") == commands.NOTHING_USABLE
     assert "holds no training run" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from CTSliceLocalizerLib import scanfiles
+from CTVolumeLib import scans
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.phantom import write_dicom
 from CTVolumeLib.volume import CTVolume
@@ -23,7 +23,7 @@ def series(tmp_path) -> Path:
 
 def items(*paths: Path) -> tuple[list, list[str]]:
     said: list[str] = []
-    return scanfiles.items(paths, SETTINGS, say=said.append), said
+    return scans.find_items(paths, SETTINGS, say=said.append), said
 
 
 def test_items_travel_to_other_processes(series):
@@ -52,7 +52,7 @@ def test_nothing_usable_becomes_an_item_that_fails_with_the_reason(tmp_path):
     (tmp_path / "notes.txt").write_text("nothing", encoding="utf-8")
     (item,), _ = items(tmp_path)
     with pytest.raises(CTError, match="no DICOM images"):
-        scanfiles.locate_item(item, tmp_path / "out")
+        scans.volume_of(item)
 
 
 def test_a_broken_zip_fails_alone(series, tmp_path):
@@ -60,7 +60,7 @@ def test_a_broken_zip_fails_alone(series, tmp_path):
     found, _ = items(series, tmp_path / "broken.zip")
     assert [item.name for item in found] == ["series", "broken"]
     with pytest.raises(CTError):
-        scanfiles.locate_item(found[1], tmp_path / "out")
+        scans.volume_of(found[1])
 
 
 def test_two_series_in_one_folder_are_two_items(series):
@@ -76,5 +76,5 @@ def test_two_series_in_one_folder_are_two_items(series):
 
 def test_cancelling_the_search_ends_it(series):
     with pytest.raises(CTError) as problem:
-        scanfiles.items([series], SETTINGS, say=print, progress=lambda done, total, text: False)
+        scans.find_items([series], SETTINGS, say=print, progress=lambda done, total, text: False)
     assert problem.value.code == "cancelled"
