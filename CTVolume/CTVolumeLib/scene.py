@@ -35,7 +35,9 @@ __all__ = [
     "node_from_volume",
     "place_of_node",
     "plot_from_table",
+    "remove_node",
     "remove_results",
+    "results",
     "segmentation_from_labels",
     "set_results",
     "show_in_subject_hierarchy",
@@ -168,21 +170,28 @@ def set_results(volume_node, role: str, nodes: Sequence) -> None:
         volume_node.AddNodeReferenceID(_RESULT_ROLE.format(role), node.GetID())
 
 
+def results(volume_node, role: str) -> list:
+    """The nodes that ``set_results`` noted and that are still there."""
+    reference = _RESULT_ROLE.format(role)
+    return [node for node in _references(volume_node, reference) if node is not None]
+
+
 def remove_results(volume_node, role: str) -> None:
     """Remove the nodes that an earlier run noted with ``set_results``, with all that belongs to them alone."""
-    reference, scene = _RESULT_ROLE.format(role), volume_node.GetScene()
-    results = [
-        volume_node.GetNthNodeReference(reference, n) for n in range(volume_node.GetNumberOfNodeReferences(reference))
-    ]
-    volume_node.RemoveNodeReferenceIDs(reference)
-    for node in results:
-        if node is None:  # the user removed it
-            continue
-        own = [part for role in _roles(node) for part in _references(node, role) if part is not None and _is_own(part)]
-        for part in [node, *own]:
-            if scene.IsNodePresent(part):
-                _leave_subject_hierarchy(part)
-                scene.RemoveNode(part)
+    found = results(volume_node, role)
+    volume_node.RemoveNodeReferenceIDs(_RESULT_ROLE.format(role))
+    for node in found:
+        remove_node(node)
+
+
+def remove_node(node) -> None:
+    """Remove a node with its display and storage nodes and all else that belongs to it alone."""
+    scene = node.GetScene()
+    own = [part for role in _roles(node) for part in _references(node, role) if part is not None and _is_own(part)]
+    for part in [node, *own]:
+        if scene is not None and scene.IsNodePresent(part):
+            _leave_subject_hierarchy(part)
+            scene.RemoveNode(part)
 
 
 _OWN_PARTS = ("vtkMRMLDisplayNode", "vtkMRMLStorageNode", "vtkMRMLPlotSeriesNode")

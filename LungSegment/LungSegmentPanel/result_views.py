@@ -1,0 +1,143 @@
+"""Measures, histogram, surface and prepared volume of lungs in a segmentation; made when they are asked for."""
+
+from __future__ import annotations
+
+import slicer
+import slicer.util
+
+from . import segmenting
+
+ROWS = (
+    ("Volume (mL)", "volume_ml", 0),
+    ("Mean (HU)", "mean_hu", 0),
+    ("5th percentile (HU)", "percentile_5_hu", 0),
+    ("15th percentile (HU)", "percentile_15_hu", 0),
+    ("Median (HU)", "percentile_50_hu", 0),
+    ("85th percentile (HU)", "percentile_85_hu", 0),
+    ("95th percentile (HU)", "percentile_95_hu", 0),
+    ("Mass (g)", "mass_g", 0),
+    ("Below -950 HU (%)", "below_950_percent", 1),
+    ("Below -910 HU (%)", "below_910_percent", 1),
+)
+"""Title, field of ``measure.LungMeasures`` and decimals of each row."""
+
+
+_measured: dict[tuple, tuple] = {}
+"""The measures of the last lungs by times of change, which never repeat in a session."""
+
+
+def measure(volumeNode, segmentationNode) -> tuple:
+    """``LungSegmentLib.measure.LungMeasures`` of the left, the right and both lungs, as they are now."""
+    from CTVolumeLib import scene
+    from LungSegmentLib import measure as measuring
+
+    key = (volumeNode.GetMTime(), volumeNode.GetImageData().GetMTime(), *segmenting.state(segmentationNode))
+    if key not in _measured:
+        labels = segmenting.labelsOf(volumeNode, segmentationNode)
+        _measured.clear()
+        _measured[key] = measuring.measure(scene.volume_from_node(volumeNode), labels)
+    return _measured[key]
+
+
+def showTable(volumeNode, segmentationNode):
+    """Make a table of the measures and show it beside the slice views; the vtkMRMLTableNode."""
+    from CTVolumeLib import scene
+
+    measured = measure(volumeNode, segmentationNode)
+    columns: dict[str, list] = {"measure": [title for title, _field, _decimals in ROWS]}
+    for one in measured:
+        columns[one.name] = [round(getattr(one, field), 2) for _title, field, _decimals in ROWS]
+    name = f"{volumeNode.GetName()}: lung measures"
+    _forget(volumeNode, name)
+    table = scene.table_from_columns(name, columns, volumeNode.GetScene())
+    _keep(volumeNode, [table], under=[table])
+    if slicer.app.layoutManager() is not None:
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+    slicer.app.applicationLogic().GetSelectionNode().SetActiveTableID(table.GetID())
+    slicer.app.applicationLogic().PropagateTableSelection()
+    return table
+
+
+def showHistogram(volumeNode, segmentationNode):
+    """Make a chart of how many mL have which HU and show it beside the slice views; the vtkMRMLPlotChartNode."""
+    from CTVolumeLib import scene
+    from LungSegmentLib import measure as measuring
+
+    labels = segmenting.labelsOf(volumeNode, segmentationNode)
+    edges, parts = measuring.histogram(scene.volume_from_node(volumeNode), labels)
+    name = f"{volumeNode.GetName()}: lung histogram"
+    _forget(volumeNode, name)
+    columns = {"HU": edges + measuring.HISTOGRAM_STEP_HU / 2, **parts}
+    table = scene.table_from_columns(f"{name} table", columns, volumeNode.GetScene())
+    chart = scene.plot_from_table(
+        table, "HU", list(parts), name, x_title="HU", y_title=f"mL in {measuring.HISTOGRAM_STEP_HU} HU"
+    )
+    _keep(volumeNode, [table, chart], under=[table, chart])
+    slicer.modules.plots.logic().ShowChartInLayout(chart)
+    return chart
+
+
+def show3D(segmentationNode, shown: bool = True) -> None:
+    """Show the surface of the segments in the 3D view, or hide it."""
+    if shown:
+        segmentationNode.CreateClosedSurfaceRepresentation()
+    segmentationNode.GetDisplayNode().SetVisibility3D(shown)
+    manager = slicer.app.layoutManager()
+    if not shown or manager is None:
+        return
+    if not manager.threeDViewCount:
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    view = manager.threeDWidget(0).threeDView()
+    view.resetFocalPoint()
+
+
+def shows3D(segmentationNode) -> bool:
+    """Whether the surface is shown."""
+    if segmentationNode is None or segmentationNode.GetDisplayNode() is None:
+        return False
+    has = segmentationNode.GetSegmentation().ContainsRepresentation("Closed surface")
+    return has and bool(segmentationNode.GetDisplayNode().GetVisibility3D())
+
+
+def preprocess(
+    volumeNode,
+    segmentationNode,
+    cropMarginMm: float | None = 10,
+    spacingMm: float | None = 1,
+    normalize: bool = True,
+    zeroCenter: bool = True,
+):
+    """Make a volume as networks want it; the vtkMRMLScalarVolumeNode, see ``preprocess.PreprocessOptions``."""
+    from CTVolumeLib import scene
+    from LungSegmentLib import preprocess as preparing
+
+    options = preparing.PreprocessOptions(cropMarginMm, spacingMm, normalize, zeroCenter and normalize)
+    volume = scene.volume_from_node(volumeNode)
+    labels = None if cropMarginMm is None else segmenting.labelsOf(volumeNode, segmentationNode)
+    prepared = preparing.preprocess(volume, labels, options)
+    with scene.temporary_nodes(volumeNode.GetScene()) as keep:
+        node = scene.node_from_volume(prepared, f"{volumeNode.GetName()} prepared", volumeNode.GetScene())
+        keep(node)
+    node.GetDisplayNode().SetDefaultColorMap()
+    node.GetDisplayNode().SetAutoWindowLevel(False)
+    low, high = (-0.25, 0.75) if options.zero_center else (0, 1) if normalize else (-1000, 400)
+    node.GetDisplayNode().SetWindowLevelMinMax(low, high)
+    scene.show_in_subject_hierarchy(node, volumeNode)
+    return node
+
+
+def _keep(volumeNode, nodes, under) -> None:
+    from CTVolumeLib import scene
+
+    scene.set_results(volumeNode, segmenting.OWNER, nodes)
+    for node in under:
+        scene.show_in_subject_hierarchy(node, volumeNode)
+
+
+def _forget(volumeNode, name: str) -> None:
+    """Remove what an earlier press of the same button made, with its table and series."""
+    from CTVolumeLib import scene
+
+    for node in scene.results(volumeNode, segmenting.OWNER):
+        if node.GetName() in (name, f"{name} table"):
+            scene.remove_node(node)
