@@ -6,7 +6,7 @@ import os
 import time
 
 SCANS, SLICES = 12, 100
-BATCHES = 24
+BATCHES = 12
 
 
 def run() -> list[tuple[str, str]]:
