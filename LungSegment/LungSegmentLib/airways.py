@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from .cells import Cells
-from .shapes import IN_SLICE, dilate
+from .shapes import IN_SLICE, dilate, erode
 
 LUMEN_HU = (-850, -900, -940, -970)
 """Thresholds at which the tube is looked for: in emphysema only the lowest sets it apart from the lung."""
@@ -19,6 +19,10 @@ WIDEST_MM = 36.0
 MEAN_AREA_MM2 = 450.0
 OFF_MIDDLE_MM = 40.0
 SHORTEST_MM = 20.0
+DEEP_MM = 10.0
+ABOVE_MM, BELOW_MM = 30.0, 25.0
+"""The trachea begins at most this far above the top of the lungs and ends at most this far below it."""
+
 MAIN_BRONCHI_MM = 85.0
 """The main bronchi end within this distance of the fork (left 50, right 25 mm long, and they lead outwards)."""
 
@@ -68,9 +72,11 @@ def find(cells: Cells, air: np.ndarray, lungs: np.ndarray, middle: float) -> Air
 
 
 def _trachea(cells: Cells, air: np.ndarray, lungs: np.ndarray, middle: float) -> np.ndarray | None:
-    """The longest chain of small round areas of air near the middle that reaches the upper half of the lungs."""
+    """The longest chain of small round areas of air near the middle that leads from between the lungs to their top."""
     across, down, step = cells.spacing
-    slices = np.flatnonzero(lungs.any(axis=(1, 2)))
+    inner = erode(lungs, cells.spacing, DEEP_MM)  # without the throat and the sinuses, which may be connected
+    slices = np.flatnonzero((inner if inner.any() else lungs).any(axis=(1, 2)))
+    highest_start, lowest_end = slices[-1] + ABOVE_MM / step, max(slices[-1] - BELOW_MM / step, slices[[0, -1]].mean())
     best, best_score = None, -np.inf
     for threshold in LUMEN_HU:
         labels, count = ndimage.label(air & (cells.hu < threshold), IN_SLICE)
@@ -86,7 +92,7 @@ def _trachea(cells: Cells, air: np.ndarray, lungs: np.ndarray, middle: float) ->
         chains, _ = ndimage.label(np.concatenate([[False], fits])[labels])
         for number, box in enumerate(ndimage.find_objects(chains), start=1):
             length = (box[0].stop - box[0].start) * step
-            if length < SHORTEST_MM or box[0].stop - 1 < slices[[0, -1]].mean():
+            if length < SHORTEST_MM or box[0].stop - 1 < lowest_end or box[0].start > highest_start:
                 continue
             places = np.argwhere(chains[box] == number)
             off = abs(places[:, 2].mean() + box[2].start - middle) * across

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from . import airways, sides
 from .cells import Cells, cells_of, interpolation
@@ -48,6 +48,9 @@ _WALL_MM, _WALL_LEFT_MM = 2.5, 1.5
 _HOLE_MM2 = 300.0
 _BONE_HU = 200
 _CRUMB_SHARE = 0.01
+_WIDE_MM, _APEX_MM = 20.0, 40.0
+_GAS_HU, _POCKET_ML = -970, 2.0
+_AROUND_MM, _LUNG_AROUND = (4.0, 8.0), 0.25
 
 Progress = Callable[[int, int, str], bool]
 
@@ -125,7 +128,7 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
     _refuse_what_is_no_ct(cells)
     steps("Looking for air inside the body")
     body = body_of(cells)
-    enclosed = _air_inside(cells.hu < options.threshold_hu, cells)
+    enclosed = _air_inside(cells.hu < options.threshold_hu, cells, body)
     _keep_between(enclosed, axial, cells, options.within_z_mm)
     lungs = _parts_like_lung(enclosed, cells, body)
     middle = float(np.nonzero(body)[2].mean())
@@ -133,7 +136,7 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
     tree = airways.find(cells, enclosed, lungs, middle)
     if tree.lumen.any():
         lungs &= ~dilate(tree.lumen, cells.spacing, _WALL_MM)
-    lungs = _without_crumbs(lungs)
+    lungs = _without_crumbs(_without_walled_gas(_below_the_neck(lungs, cells), cells), cells)
     if not lungs.any():
         raise CTError(
             "no_lungs", "No lungs were found in this scan: it holds airways only.", "Choose a scan of the chest."
@@ -143,7 +146,7 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
     steps("Closing the lungs over vessels")
     finished = _closed(parted, tree.lumen, cells, options)
     steps("Finding the surface")
-    _onto_voxels(finished, tree.lumen, cells, axial.array, axial_labels)
+    _onto_voxels(finished, tree.lumen, cells, axial.array, axial_labels, options.threshold_hu)
     steps("Done")
     return LungResult(labels, options, two, tree.sealed, tree.length_mm)
 
@@ -155,14 +158,14 @@ def body_of(cells: Cells) -> np.ndarray:
     thin = min(3.0, 0.99 * max(cells.spacing[0], 1.0))
     core = largest(erode(solid, (*cells.spacing[:2], 1e3), thin))
     body = close(dilate(core, cells.spacing, thin + 0.5), cells.spacing, 10.0)
-    return body | _air_inside(~body, cells)
+    return body | _air_inside(~body, cells, body)
 
 
-def _air_inside(air: np.ndarray, cells: Cells) -> np.ndarray:
+def _air_inside(air: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:
     """Air that tissue encloses in its slice, and lung that the edge of a narrow field of view cuts.
 
     Such lung reaches one side of the picture or the rim of a round field; the air around a patient reaches more, or is
-    as thin as air.
+    as thin as air. Foam under the patient is as dense as lung, but has no body on its other side.
     """
     padding = np.broadcast_to((cells.hu <= PADDING_HU).all(axis=0), air.shape)
     labels, count = ndimage.label(air & ~padding, IN_SLICE)
@@ -174,9 +177,20 @@ def _air_inside(air: np.ndarray, cells: Cells) -> np.ndarray:
     reached[rim] = np.maximum(reached[rim], 1)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     mean = np.bincount(labels.ravel(), weights=cells.hu.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
-    inside = (reached == 0) | ((reached == 1) & (mean > CUT_LUNG_HU))
+    between = np.bincount(labels.ravel(), weights=_between(body).ravel(), minlength=count + 1) / np.maximum(sizes, 1)
+    inside = (reached == 0) | ((reached == 1) & (mean > CUT_LUNG_HU) & (between > 0.5))
     inside[0] = False
     return inside[labels]
+
+
+def _between(body: np.ndarray) -> np.ndarray:
+    """(k, j, i) bool: what has body on both sides, in its row or in its column."""
+    result = np.zeros_like(body)
+    for axis in (1, 2):
+        ahead = np.maximum.accumulate(body, axis=axis)
+        behind = np.flip(np.maximum.accumulate(np.flip(body, axis), axis=axis), axis)
+        result |= ahead & behind
+    return result
 
 
 def _refuse_what_is_no_ct(cells: Cells) -> None:
@@ -201,7 +215,7 @@ def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np
     """The parts of the enclosed air whose inside is as dense as lung and which lie in the body."""
     labels, count = ndimage.label(enclosed)
     deep = erode(enclosed, cells.spacing, _DEEP_MM)
-    like = deep & body & (cells.hu > LUNG_HU[0]) & (cells.hu < LUNG_HU[1])
+    like = deep & body & _dense_as_lung(cells)
     cell_ml = np.prod(cells.spacing) / 1000
 
     def volumes(mask: np.ndarray | None = None) -> np.ndarray:
@@ -225,12 +239,46 @@ def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np
     return chosen[labels]
 
 
-def _without_crumbs(lungs: np.ndarray) -> np.ndarray:
-    """Lungs without the small parts that taking out the airways leaves behind."""
-    labels, _ = ndimage.label(lungs)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return (sizes > _CRUMB_SHARE * sizes.max())[labels]
+def _below_the_neck(lungs: np.ndarray, cells: Cells) -> np.ndarray:
+    """Lungs without what lies far above the slices where they are wide: throat and sinuses, which can be connected."""
+    wide = erode(lungs, cells.spacing, _WIDE_MM / 2) & _dense_as_lung(cells)
+    if wide.any():
+        top = np.flatnonzero(wide.any(axis=(1, 2)))[-1] + round(_APEX_MM / cells.spacing[2])
+        lungs[top + 1 :] = False
+    return lungs
+
+
+def _without_walled_gas(lungs: np.ndarray, cells: Cells) -> np.ndarray:
+    """Lungs without the pure gas that a wall surrounds: bowel at the dome, bronchi. Around bullae there is lung."""
+    pockets, count = ndimage.label(lungs & (cells.hu < _GAS_HU))
+    if count == 0:
+        return lungs
+    like = lungs & _dense_as_lung(cells)
+    millilitres = np.bincount(pockets.ravel()) * np.prod(cells.spacing) / 1000
+    lungs = lungs.copy()
+    for number, box in enumerate(ndimage.find_objects(pockets), start=1):
+        if millilitres[number] < _POCKET_ML:
+            continue
+        margins = [int(np.ceil(_AROUND_MM[1] / step)) + 1 for step in cells.spacing[::-1]]
+        box = tuple(slice(max(part.start - margin, 0), part.stop + margin) for part, margin in zip(box, margins))
+        away = distance(pockets[box] == number, cells.spacing)
+        around = (away > _AROUND_MM[0]) & (away <= _AROUND_MM[1])  # nearer cells share their HU with the gas
+        if like[box][around].mean() < _LUNG_AROUND:
+            lungs[box] &= away > _AROUND_MM[0]
+    return lungs
+
+
+def _without_crumbs(lungs: np.ndarray, cells: Cells) -> np.ndarray:
+    """Lungs without what taking out airways and bowel leaves behind: small parts, and parts full of gas as sinuses."""
+    labels, count = ndimage.label(lungs)
+    inner = erode(lungs, cells.spacing, _DEEP_MM)
+    like = inner & _dense_as_lung(cells)
+    sizes, deep, lung = (np.bincount(labels[mask], minlength=count + 1) for mask in (lungs, inner, like))
+    return lungs & ((sizes > _CRUMB_SHARE * sizes.max(initial=0)) & (lung >= _LUNG_SHARE * deep))[labels]
+
+
+def _dense_as_lung(cells: Cells) -> np.ndarray:
+    return (cells.hu > LUNG_HU[0]) & (cells.hu < LUNG_HU[1])
 
 
 def _closed(parted: np.ndarray, lumen: np.ndarray, cells: Cells, options: LungOptions) -> np.ndarray:
@@ -263,7 +311,9 @@ def _bone_at_the_wall(cells: Cells, parted: np.ndarray) -> np.ndarray:
     return dilate(bone, (*cells.spacing[:2], 1e3), 1.01 * max(cells.spacing[:2])) & (cells.hu > -320)
 
 
-def _onto_voxels(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, hu: np.ndarray, labels: np.ndarray) -> None:
+def _onto_voxels(
+    lungs: np.ndarray, lumen: np.ndarray, cells: Cells, hu: np.ndarray, labels: np.ndarray, threshold_hu: float
+) -> None:
     """Write the labels of the voxels: deep inside by the cells, at the surface by the voxels' own HU.
 
     Args:
@@ -272,25 +322,30 @@ def _onto_voxels(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, hu: np.ndar
         cells: their grid.
         hu: (K, J, I) the scan.
         labels: (K, J, I) uint8 zeros, is filled.
+        threshold_hu: by which the cells were found.
     """
     edge = max(cells.spacing[:2])
     box = bounding_box((lungs > 0) | lumen, cells.spacing, 2 * edge)
     left, right, tube = (distance(part[box], cells.spacing) for part in (lungs == LEFT, lungs == RIGHT, lumen))
     first = [part.start * factor for part, factor in zip(box, cells.factors)]
     stop = [min(part.stop * factor, size) for part, factor, size in zip(box, cells.factors, hu.shape)]
+    # Sparse, since each voxel lies between two cells; products of full matrices take ten times as long.
     along, down, across = (
-        interpolation(b - a, factor, part.stop - part.start)
+        sparse.csr_array(interpolation(b - a, factor, part.stop - part.start))
         for a, b, factor, part in zip(first, stop, cells.factors, box)
     )
     window = (slice(first[1], stop[1]), slice(first[2], stop[2]))
-    for k, weights in enumerate(along):
-        used = np.flatnonzero(weights)
+    for k in range(along.shape[0]):
+        used, weights = along[[k]].indices, along[[k]].data
         to_left, to_right, to_tube = (
-            down @ np.tensordot(weights[used], field[used], 1) @ across.T for field in (left, right, tube)
+            down @ (across @ np.tensordot(weights, field[used], 1).T).T for field in (left, right, tube)
         )
         to_lung = np.minimum(to_left, to_right)
-        dark = hu[first[0] + k][window] < SURFACE_HU
-        inside = (to_lung < 0.01) | ((to_lung < 0.9 * edge) & dark)
+        plane = hu[first[0] + k][window]
+        dark = plane < SURFACE_HU
+        # What is darker than the threshold, but not than the surface, is more than half tissue at the rim.
+        tissue = ~dark & (plane < threshold_hu) & (to_lung > -0.01)
+        inside = ((to_lung < 0.01) & ~tissue) | ((to_lung < 0.9 * edge) & dark)
         airway = (to_tube < 0.6 * edge) & dark & (to_tube < to_lung)
         sides_here = np.where(to_left <= to_right, np.uint8(LEFT), np.uint8(RIGHT))
         target = labels[first[0] + k][window]
