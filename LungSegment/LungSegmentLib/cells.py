@@ -56,10 +56,10 @@ def cells_of(volume: CTVolume) -> Cells:
 
 
 def slice_step(volume: CTVolume) -> float:
-    """The median distance of neighbouring slices in mm."""
-    if volume.array.shape[0] < 2:
+    """The median distance of neighbouring slices in mm, along their normal."""
+    if volume.array.shape[0] < 2 or (volume.positions is None and volume.slice_origins is None):
         return float(volume.spacing[2])
-    return float(np.median(np.abs(np.diff(volume.superior()))))
+    return float(np.median(np.abs(np.diff(volume.origins() @ volume.axes()[:, 2]))))
 
 
 def interpolation(size: int, factor: int, cells: int) -> np.ndarray:
