@@ -337,8 +337,8 @@ def _flags(estimates: Estimates, posterior: Posterior, upside_down: bool) -> tup
         flags.append(
             Flag(
                 "upside_down",
-                "The slices seem to be stored upside-down: what the header calls the head end "
-                "shows the feet end. Locations follow the picture, not the header.",
+                "The slices seem to be stored upside-down, against what the header says. Landmarks are right for "
+                "the picture; orientation marks and left/right may be wrong: check the source.",
             )
         )
     trunk = seen & (posterior.mean_mm > TRUNK_MM[0]) & (posterior.mean_mm < TRUNK_MM[1])

@@ -25,27 +25,29 @@ class Landmark:
         key: the key that labels it in the annotation panel.
         location: on the article's scale.
         body_mm: body coordinate, mm below the top of the head of an average adult.
+        level: which slice it is, in words; the data that the shipped model is trained on were read so.
     """
 
     name: str
     key: str
     location: float
     body_mm: float
+    level: str
 
 
 LANDMARKS = (
-    Landmark("Top of head", "`", 0.0, 0.0),
-    Landmark("Center of orbit", "1", 0.05, 112.0),
-    Landmark("C1", "2", 0.1, 175.0),
-    Landmark("C7", "3", 0.15, 278.0),
-    Landmark("T1", "4", 0.16, 295.5),
-    Landmark("Aortic arch", "5", 0.2, 358.5),
-    Landmark("Bifurcation of trachea", "6", 0.225, 386.5),
-    Landmark("Right dome of diaphragm", "7", 0.275, 476.0),
-    Landmark("T12", "8", 0.325, 534.0),
-    Landmark("L1", "9", 0.35, 564.0),
-    Landmark("Tip of iliac crest", "0", 0.425, 678.0),
-    Landmark("Head of femur", "-", 0.5, 824.0),
+    Landmark("Top of head", "`", 0.0, 0.0, "topmost slice of the skin"),
+    Landmark("Center of orbit", "1", 0.05, 112.0, "middle of the eyeballs, mean of both sides"),
+    Landmark("C1", "2", 0.1, 175.0, "anterior arch and dens"),
+    Landmark("C7", "3", 0.15, 278.0, "middle of the vertebral body"),
+    Landmark("T1", "4", 0.16, 295.5, "middle of the vertebral body"),
+    Landmark("Aortic arch", "5", 0.2, 358.5, "middle of the slices that show the arch as one band"),
+    Landmark("Bifurcation of trachea", "6", 0.225, 386.5, "from above, first slice with two separate main bronchi"),
+    Landmark("Right dome of diaphragm", "7", 0.275, 476.0, "topmost slice of the right dome"),
+    Landmark("T12", "8", 0.325, 534.0, "middle of the vertebral body"),
+    Landmark("L1", "9", 0.35, 564.0, "middle of the vertebral body"),
+    Landmark("Tip of iliac crest", "0", 0.425, 678.0, "topmost slice of the crests, mean of both sides"),
+    Landmark("Head of femur", "-", 0.5, 824.0, "middle of the heads, mean of both sides"),
 )
 
 NAMES = tuple(landmark.name for landmark in LANDMARKS)

@@ -235,7 +235,7 @@ def placeInWords(place, fromFollowUp: bool = False) -> str:
         return _("{here} z {z:.1f} mm: not covered by the {there}, which ends {mm:.0f} mm before.").format(
             mm=place.beyond_mm, **names
         )
-    return _("{here} z {z:.1f} mm is {there} z {to:.1f} mm \u00b1 {sigma:.1f} mm, {how}.").format(
+    return _("{here} z {z:.1f} mm is {there} z {to:.1f} \u00b1\u00a0{sigma:.1f}\u00a0mm, {how}.").format(
         to=place.z_mm, sigma=place.sigma_mm, how=foundInWords(place), **names
     )
 

@@ -151,7 +151,7 @@ class FollowUpSection(PanelSection):
         def carry(progress):
             markups = self.parameterNode.carriedMarkups
             done = self.logic.carryOver(markups, *self._pair, self.parameterNode.refineMatch, progress)
-            words = _("{n} of {all} points are proposed in the list \"{name}\". Check each by eye.").format(
+            words = _('{n} of {all} points are proposed in the list "{name}". Check each by eye.').format(
                 n=done.count, all=done.count + done.left_out, name=done.node.GetName()
             )
             if done.left_out:

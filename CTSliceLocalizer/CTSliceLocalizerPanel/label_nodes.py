@@ -15,6 +15,7 @@ import slicer
 import slicer.util
 import vtk
 
+from . import location_nodes
 from .label_files import Source
 from .label_session import LabelSession, SeriesSlices, sliceNames
 
@@ -135,6 +136,7 @@ def storeLabels(volumeNode, session: LabelSession, savedTo: Path | None) -> None
         node = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", f"{_name(volumeNode)}: labels")
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetSelectedColor(*_COLOR)
+        location_nodes.levelMarks(node)
         node.SetLocked(True)
         scene.set_results(volumeNode, ROLE, [node])
         scene.show_in_subject_hierarchy(node, volumeNode)

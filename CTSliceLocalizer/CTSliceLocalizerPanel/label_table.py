@@ -38,7 +38,10 @@ class LabelTable:
 
     def fill(self, labelling) -> None:
         """Show an ``annotating.Labelling``; the current row stays, and no signal is sent."""
+        from CTSliceLocalizerLib.landmarks import LANDMARKS
+
         table = self.table
+        levels = {landmark.name: landmark.level for landmark in LANDMARKS}
         wasBlocked = table.blockSignals(True)
         current = max(table.currentRow(), 0)
         wrong = {name for problem in labelling.contradictions for name in problem.landmarks}
@@ -47,7 +50,7 @@ class LabelTable:
             texts, tip = _cells(row)
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(f"\u26a0 {text}" if row.name in wrong and column == _SLICE else text)
-                item.setToolTip(f"{row.name}: {tip}")
+                item.setToolTip(f"{row.name} ({levels[row.name]}): {tip}")
                 if row.position is None and column > _NAME:
                     font = item.font()
                     font.setItalic(True)

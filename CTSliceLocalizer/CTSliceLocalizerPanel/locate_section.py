@@ -301,9 +301,12 @@ class LocateSection(PanelSection):
                 self._showCurrent(volume, sliceNode)
 
     def _fillTable(self, location) -> None:
+        from CTSliceLocalizerLib.landmarks import LANDMARKS
+
         table = self.ui.landmarkTable
         wasBlocked = table.blockSignals(True)
         table.setRowCount(len(location.landmarks))
+        levels = {landmark.name: landmark.level for landmark in LANDMARKS}
         for row, landmark in enumerate(location.landmarks):
             texts = (
                 (landmark.name, f"{landmark.z_mm:.1f} ± {landmark.sigma_mm:.0f}")
@@ -315,6 +318,7 @@ class LocateSection(PanelSection):
                 if not landmark.inside:
                     item.setFlags(qt.Qt.NoItemFlags)
                 table.setItem(row, column, item)
+            table.item(row, 0).setToolTip(f"{landmark.name}: {levels[landmark.name]}")
         table.blockSignals(wasBlocked)
 
     def _showCurrent(self, volume, sliceNode) -> None:
@@ -327,6 +331,6 @@ class LocateSection(PanelSection):
             # Two lines as well: nothing below jumps while scrolling.
             self.ui.currentLabel.text = _("This slice lies outside the scan.") + "<br>"
             return
-        self.ui.currentLabel.text = _("This slice: <b>{words}</b><br>Location {location:.3f} ± {sigma:.3f} (0 vertex, 0.5 hip)").format(
-            words=place.words, location=place.location, sigma=place.sigma
-        )
+        self.ui.currentLabel.text = _(
+            "This slice: <b>{words}</b><br>Location {location:.3f} ± {sigma:.3f} (0 vertex, 0.5 hip)"
+        ).format(words=place.words, location=place.location, sigma=place.sigma)

@@ -26,6 +26,9 @@ _PLACE_TOLERANCE_MM = 0.1
 _SAMPLES = 500_000
 """So many voxels are compared to notice that a volume has changed."""
 
+_MARK_PERCENT = 5.0
+"""Size of the marks, as a part of the view: a dash needs more than a dot, which has 3."""
+
 NOT_LOCATED = "This volume is not located yet: press Locate."
 MOVED = "The volume was moved since it was located: press Locate again."
 CHANGED = "The voxels of the volume changed since it was located: press Locate again."
@@ -154,6 +157,12 @@ def nodesOf(volumeNode) -> LocationNodes | None:
         data,
         **{name: data.GetNodeReference(name) for name in ("table", "landmarkTable", "chart", "markups")},
     )
+
+
+def levelMarks(markups) -> None:
+    """Dashes, no dots: only the height means something, and a dot would mark the anatomy that it happens to lie on."""
+    markups.GetDisplayNode().SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Dash2D)
+    markups.GetDisplayNode().SetGlyphScale(_MARK_PERCENT)
 
 
 def hideLandmarks(volumeNode) -> None:
@@ -339,7 +348,7 @@ def _visibleNodes(volumeNode, location, axis: BodyAxis) -> tuple:
         "z (mm)",
         ["location raw", "location fitted"],
         f"{name}: location plot",
-        x_title="z (mm), feet to head",
+        x_title="z (mm): feet left, head right",
         y_title="location (0 top of head, 0.5 femoral head)",
         points=["location raw"],
     )
@@ -352,6 +361,7 @@ def _visibleNodes(volumeNode, location, axis: BodyAxis) -> tuple:
         [f"+- {estimate.sigma_mm:.1f} mm" for estimate in inside],
         mrml,
     )
+    levelMarks(markups)
     return table, landmarkTable, chart, markups
 
 

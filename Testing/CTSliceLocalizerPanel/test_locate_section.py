@@ -153,7 +153,8 @@ def test_a_click_on_a_landmark_goes_there(slicer_app, panel, volume):
     table.cellClicked.emit(6, 0)  # the same row again
     slicer_app.settle()
     assert red().GetSliceOffset() == pytest.approx(location.landmark("Bifurcation of trachea").z_mm, abs=1e-3)
-    assert table.item(0, 1).text() == "not covered"
+    assert table.item(0, 1).text() == "outside scan"
+    assert table.item(6, 0).toolTip().startswith("Bifurcation of trachea: ")
     assert panel.logic.goToLandmark(volume, "Top of head") is None
 
 

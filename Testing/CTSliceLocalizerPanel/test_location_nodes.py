@@ -102,6 +102,7 @@ def test_points_lie_on_the_axis_of_the_body_with_their_uncertainty(scene, nodes)
         assert point == pytest.approx((20 - 3 * 4, 30 - 4 * 3.5, landmark.z_mm), abs=1e-6)
         assert made.markups.GetNthControlPointLabel(number) == landmark.name
         assert made.markups.GetNthControlPointDescription(number) == "+- 4.0 mm"
+    assert made.markups.GetDisplayNode().GetGlyphTypeAsString() == "Dash2D", "a dot would seem to mark anatomy"
 
 
 def test_again_replaces_and_clear_leaves_nothing(scene, nodes):

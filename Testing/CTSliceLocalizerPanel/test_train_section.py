@@ -143,7 +143,7 @@ def test_bad_labels_are_said_in_the_log_and_left_out(slicer_app, panel, organize
     label(organized, "P2 P4")
     (bad,) = label(organized, "P1", (("C1", 24), ("C7", 3)))
     text = run_step(slicer_app, panel, panel.ui.prepareButton)
-    assert "Not everything could be used" in text
+    assert "not everything could be used" in text
     assert f"{bad.parent.name}/labels.json:1: C7 lies 105 mm above C1" in panel.ui.logText.plainText
     names = json.loads((organized / "combined_normalized_locations.json").read_text())
     assert {name.split("/")[0] for name in names} == {"P2", "P4"}
