@@ -15,7 +15,7 @@ from CTVolumeLib.volume import CTVolume
 @cache
 def chest() -> Phantom:
     """Shoulders to upper abdomen in coarse voxels."""
-    return make(PhantomParameters(coverage=(0.14, 0.37), spacing=(3.0, 3.0, 6.0), noise=10.0))
+    return make(PhantomParameters(coverage=(0.14, 0.37), spacing=(3.5, 3.5, 7.0), noise=10.0))
 
 
 def save(volume: CTVolume, path: Path) -> Path:

@@ -13,10 +13,10 @@ def text_of(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def commands(text: str) -> list[str]:
-    """The lines that call ``ct-localize``, without its name, in their order; a backslash joins lines."""
+def commands(text: str, program: str = "ct-localize") -> list[str]:
+    """The lines that call a command, without its name, in their order; a backslash joins lines."""
     joined = re.sub(r" *\\\n +", " ", text)
-    return re.findall(r"^    ct-localize (.+)$", joined, re.MULTILINE)
+    return re.findall(rf"^    {program} (.+)$", joined, re.MULTILINE)
 
 
 def links(text: str) -> list[str]:

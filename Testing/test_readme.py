@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 from CTSliceLocalizerLib.cli import main
+from CTVolumeLib.phantom import write_dicom
 from CTVolumeLib.samples import sample
+from LungSegmentLib.cli import main as lungs_main
+from support_chest import chest, save
 from support_documents import ROOT, commands, text_of
 
 README = text_of("README.md")
@@ -40,6 +43,22 @@ def test_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         if line.startswith("match"):
             line = line.replace("match baseline followup", f"match {first} {second}")
         assert main(line.split()) == 0, line
+
+
+@pytest.mark.slow
+def test_lung_commands_run_as_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(chest().volume, tmp_path / "chest.nii.gz")
+    write_dicom(chest().volume, tmp_path / "scan_folder")
+    shutil.make_archive("more", "zip", tmp_path / "scan_folder")
+    told = commands(README, "ct-lungs")
+    assert len(told) == 2
+    for line in told:
+        assert lungs_main(line.split()) == 0, line
+    for name in ("lungs.seg.nrrd", "lungs.nii.gz", "measures.csv", "histogram.csv", "picture.png", "result.json"):
+        assert f"`{name}`" in README
+        assert (tmp_path / "lungs" / "chest" / name).is_file()
+    assert (tmp_path / "lungs" / "scan_folder" / "prepared.npz").is_file()
 
 
 def test_the_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

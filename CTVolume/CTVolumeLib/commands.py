@@ -96,7 +96,8 @@ def table(outcomes: Sequence[Outcome], columns: Sequence[str]) -> str:
         reason = f"{outcome.message} {outcome.hint}".strip()
         result = reason or (f"refused: {facts['refused']}" if facts.get("refused") else outcome.state)
         seconds = f"{outcome.seconds:.1f}" if outcome.seconds else ""
-        rows.append([str(cell) for cell in (outcome.name, *(facts.get(key, "") for key in columns), seconds, result)])
+        cells = ["" if facts.get(key) is None else str(facts[key]) for key in columns]
+        rows.append([outcome.name, *cells, seconds, result])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
 

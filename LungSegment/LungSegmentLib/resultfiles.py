@@ -184,7 +184,7 @@ def segment_item(item: Item, folder: Path) -> dict[str, Any]:
         facts |= {"mean_hu": _rounded(both.mean_hu), "below_950_percent": _rounded(both.below_950_percent)}
     return facts | {
         "light": found.light.colour if found.light else "",
-        "warnings": " ".join(code for code, _ in warnings_of(found)),
+        "warnings": " ".join(dict.fromkeys(code for code, _ in warnings_of(found))),
         "refused": found.refused.message if found.refused else "",
     }
 

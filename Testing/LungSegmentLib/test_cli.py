@@ -88,6 +88,7 @@ def test_bad_scans_are_listed_and_the_others_done(scans, tmp_path, capsys):
     said = capsys.readouterr()
     assert "refused: No lungs were found" in said.out
     assert "broken" in said.out
+    assert "None" not in said.out
     assert "Traceback" not in said.out + said.err
 
 

@@ -59,7 +59,7 @@ def test_result_tells_what_was_found(folder, found):
     assert content["options"]["threshold_hu"] == -320
     assert content["airway"]["sealed"] is True
     for row, mask in zip(content["measures"], ("left lung", "right lung")):
-        true_ml = np.count_nonzero(chest().masks[mask]) * 3 * 3 * 6 / 1000
+        true_ml = np.count_nonzero(chest().masks[mask]) * 3.5 * 3.5 * 7 / 1000
         assert row["name"] == mask
         assert row["volume_ml"] == pytest.approx(true_ml, rel=0.06)
 
@@ -197,8 +197,8 @@ class TestPicture:
 
 def test_uneven_slices_are_written_voxel_for_voxel(tmp_path):
     volume = chest().volume
-    z_mm = np.arange(len(volume.array)) * 6.0
-    z_mm[10:] += 6.0
+    z_mm = np.arange(len(volume.array)) * 7.0
+    z_mm[10:] += 7.0
     uneven = CTVolume(volume.array, volume.spacing, volume.origin, volume.direction, z_mm, meta=volume.meta)
     resultfiles.write(tmp_path, resultfiles.find(uneven))
     image = sitk.ReadImage(str(tmp_path / "lungs.nii.gz"))
