@@ -46,8 +46,10 @@ def cells_of(volume: CTVolume) -> Cells:
     hu = np.empty(shape, np.int16)
     for k in range(shape[0]):
         block = np.clip(volume.array[k * factors[0] : (k + 1) * factors[0]], *_RANGE_HU)
+        if block.dtype.kind == "f":
+            block = np.nan_to_num(block, copy=False, nan=_RANGE_HU[0])  # no value is what lies outside of the scan
         if factors == (1, 1, 1):
-            hu[k] = block[0]
+            hu[k] = np.rint(block[0])
             continue
         rest = [(0, size * factor - have) for size, factor, have in zip(shape[1:], factors[1:], block.shape[1:])]
         block = np.pad(block, [(0, 0), *rest], mode="edge").mean(axis=0, dtype=np.float32)

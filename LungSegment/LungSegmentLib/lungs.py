@@ -361,7 +361,7 @@ def _no_lungs(reason: str) -> CTError:
 class _Steps:
     """Tells the caller what is done, and stops when it does not want more."""
 
-    _TOTAL = 7
+    _TOTAL = 6
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress, self._done = progress, 0

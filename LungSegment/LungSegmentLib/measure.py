@@ -106,7 +106,7 @@ _LOWEST_HU, _HIGHEST_HU = -1100, 3100
 
 def _counts(values: np.ndarray) -> np.ndarray:
     """(n,) how many voxels have each whole HU from the lowest on."""
-    whole = np.clip(np.rint(values), _LOWEST_HU, _HIGHEST_HU).astype(np.int32) - _LOWEST_HU
+    whole = np.clip(np.rint(values[~np.isnan(values)]), _LOWEST_HU, _HIGHEST_HU).astype(np.int32) - _LOWEST_HU
     return np.bincount(whole, minlength=_HIGHEST_HU - _LOWEST_HU + 1)
 
 

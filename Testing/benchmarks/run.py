@@ -6,6 +6,7 @@ import bench_convert
 import bench_inference
 import bench_linked_scrolling
 import bench_locate
+import bench_lungs
 import bench_reading
 import bench_selecting
 import bench_training
@@ -14,7 +15,7 @@ import bench_training
 def main() -> None:
     for bench in (
         bench_reading, bench_inference, bench_locate, bench_convert, bench_linked_scrolling, bench_selecting,
-        bench_training,
+        bench_training, bench_lungs,
     ):  # fmt: skip
         print(f"\n{(bench.__doc__ or '').splitlines()[0]}")
         for row in bench.run():

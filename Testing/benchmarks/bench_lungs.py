@@ -1,0 +1,169 @@
+"""Finding the lungs of a 512 x 512 x 300 chest, side by side with the recipe of the well-known tutorials."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from CTVolumeLib import phantom
+from CTVolumeLib.volume import CTVolume
+from LungSegmentLib import lungs, quality, recipe
+
+Row = tuple[str, str, str]
+
+FIELD_MM, LENGTH_MM = 460.0, 300.0
+TOP_Z_MM = -290.0
+"""25 mm above the apices; the bases end as much above the lowest slice."""
+
+SIZES = ((256, 150), (384, 225), (512, 300))
+REPEATS = 3
+
+MEMORY_PROBE = """
+import sys, threading
+import numpy as np
+import bench_lungs
+from CTVolumeLib.volume import CTVolume
+array = np.load(sys.argv[1])
+volume = CTVolume(array, tuple(float(step) for step in sys.argv[3:6]))
+method = getattr(bench_lungs, sys.argv[2])
+method(volume.crop(k=slice(100, 140)))
+before, peak, done = bench_lungs.resident(), 0, threading.Event()
+def watch():
+    global peak
+    while not done.wait(0.002):
+        peak = max(peak, bench_lungs.resident())
+watcher = threading.Thread(target=watch)
+watcher.start()
+method(volume)
+done.set()
+watcher.join()
+print((peak - before) / array.size)
+"""
+
+
+def run(sizes: tuple[tuple[int, int], ...] = SIZES, repeats: int = REPEATS) -> list[Row]:
+    """Both on the same chest in the same run.
+
+    Args:
+        sizes: pixels along a row and slices, the last one is compared with the tutorials' recipe.
+        repeats: of which the median counts.
+
+    Returns:
+        Rows of name, figure and bar.
+    """
+    rows: list[Row] = []
+    per_voxel: list[float] = []
+    for pixels, slices in sizes:
+        made = chest(pixels, slices)
+        seconds, found = _timed(ours, made.volume, repeats)
+        per_voxel.append(seconds / made.volume.array.size)
+        rows.append((f"lungs of {pixels} x {pixels} x {slices}", f"{seconds:.2f} s, {_ns(per_voxel[-1])}", ""))
+    growth = max(late / early for early, late in itertools.pairwise(per_voxel))
+    rows.append(("time for a voxel, next larger scan / smaller", f"{growth:.2f}", "<= 1.2: cost grows linearly"))
+    volume, truth = made.volume, made.masks["left lung"] | made.masks["right lung"]
+    theirs, their_mask = _timed(tutorial, volume, 1)
+    rows.append(("tutorials' recipe", f"{theirs:.2f} s, {theirs / seconds:.1f} x ours", ">= 8 x"))
+    step_by_step, steps = _timed(recipe.follow, volume, 1)
+    rows.append(("its steps in our recipe module", f"{step_by_step:.2f} s, {theirs / step_by_step:.1f} x faster", ""))
+    judging, _ = _timed(functools.partial(quality.judge, result=found), volume, 1)
+    rows.append(("the light", f"{judging:.2f} s", ""))
+    dice = {
+        "ours": _dice(np.isin(found.labels, (lungs.LEFT, lungs.RIGHT)), truth),
+        "the tutorials'": _dice(their_mask, truth),
+    }
+    rows.append(("Dice", ", ".join(f"{name} {value:.4f}" for name, value in dice.items()), "ours is higher"))
+    del found, their_mask, steps, truth
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "chest.npy"
+        np.save(path, volume.array)
+        for name, method, bar in (("ours", "ours", "<= 3"), ("the tutorials'", "tutorial", "")):
+            figure = f"{_extra_memory(path, method, volume.spacing):.1f} bytes a voxel"
+            rows.append((f"peak extra memory, {name}", figure, bar))
+    return rows
+
+
+def chest(pixels: int, slices: int) -> phantom.Phantom:
+    """The same chest on a grid of this size."""
+    step = FIELD_MM / pixels
+    along = LENGTH_MM / slices
+    return phantom.make(
+        phantom.PhantomParameters(
+            spacing=(step, step, along),
+            field_mm=FIELD_MM,
+            z_range=(TOP_Z_MM - along * (slices - 1), TOP_Z_MM),
+            arms="up",
+        )
+    )
+
+
+def ours(volume: CTVolume) -> lungs.LungResult:
+    """What is measured."""
+    return lungs.segment(volume)
+
+
+def tutorial(volume: CTVolume) -> np.ndarray:
+    """(k, j, i) bool lungs by the recipe that tutorials on chest CT give, with scikit-image as they have it.
+
+    Threshold; label the volume, what is connected to its first voxel is the air around; in each slice all but the
+    largest solid part is lung; label the volume once more, the largest part stays. Sizes are counted by sorting.
+    """
+    from skimage import measure
+
+    def largest(labels: np.ndarray) -> int | None:
+        values, counts = np.unique(labels, return_counts=True)
+        values, counts = values[values != 0], counts[values != 0]
+        return int(values[np.argmax(counts)]) if len(values) else None
+
+    solid = (volume.array > -320).astype(np.int8)
+    labels = measure.label(solid + 1)  # air and tissue are both numbered
+    solid[labels == labels[0, 0, 0]] = 1
+    for plane in solid:
+        parts = measure.label(plane)
+        body = largest(parts)
+        if body is not None:
+            plane[parts != body] = 0
+    pockets = measure.label(1 - solid)
+    return pockets == largest(pockets)
+
+
+def resident() -> int:
+    """Bytes that this process holds in memory now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * resource.getpagesize()
+
+
+def _timed(method: Callable, volume: CTVolume, repeats: int) -> tuple[float, object]:
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        result = method(volume)
+        times.append(time.perf_counter() - started)
+    return sorted(times)[len(times) // 2], result
+
+
+def _dice(one: np.ndarray, other: np.ndarray) -> float:
+    return float(2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other)))
+
+
+def _ns(seconds: float) -> str:
+    return f"{seconds * 1e9:.0f} ns a voxel"
+
+
+def _extra_memory(path: Path, method: str, spacing: tuple[float, float, float]) -> float:
+    """Bytes a voxel beyond the scan itself, in a process of its own."""
+    command = [sys.executable, "-c", MEMORY_PROBE, str(path), method, *map(str, spacing)]
+    done = subprocess.run(command, cwd=Path(__file__).parent, check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+if __name__ == "__main__":
+    for row in run():
+        print("  " + " | ".join(row), flush=True)
