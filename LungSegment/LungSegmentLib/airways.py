@@ -113,7 +113,7 @@ def _grow(cells: Cells, air: np.ndarray, trachea: np.ndarray) -> tuple[np.ndarra
     seeds = [tuple(int(c) for c in place[::-1]) for place in places[:: max(1, len(places) // 200)]]
     lumen, size = trachea, np.inf
     for threshold in range(-960, -600, 20):
-        grown = sitk.GetArrayViewFromImage(sitk.ConnectedThreshold(image, seeds, -2000, threshold)) > 0
+        grown = sitk.GetArrayFromImage(sitk.ConnectedThreshold(image, seeds, -2000, threshold)) > 0
         grown |= trachea
         grown_ml = cells.litres(grown) * 1000
         if grown_ml > LEAK * size + LEAK_ML or grown_ml > LARGEST_ML:

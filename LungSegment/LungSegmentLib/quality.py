@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from .cells import Cells, cells_of
 from .lungs import LEFT, RIGHT, LungResult, body_of
-from .shapes import erode
+from .shapes import distance, erode
 
 GREEN, AMBER, RED = "green", "amber", "red"
 
@@ -27,8 +27,13 @@ BESIDE_AMBER, BESIDE_RED = 0.10, 0.30
 PART_ML = 1500.0
 """Lungs that the scan cuts and of which it holds less are bases or apices."""
 
+RECESS_MM = 10.0
+"""The recess behind the dome is 25 to 80 mm deep, less when breathed out."""
+
+RIM_MM, BEHIND = 20.0, 0.7
 GAP_MM = 25.0
 DENSE_HU, DENSE_AMBER = -300, 0.16
+SURFACE_SHARE = 2 / 3
 GAS_HU, GAS_ML = -975, 25.0
 CUT_CM2 = 5.0
 
@@ -78,6 +83,7 @@ def judge(volume: CTVolume, result: LungResult) -> Light:
         notes.append(Sign("cut", text, GREEN))
     signs += _volumes(lungs, cells, cut, figures)
     signs += _beside(lungs, cells, cut, figures)
+    signs += _recesses(lungs, cells, figures)
     signs += _inside(lungs, cells, figures)
     signs += _airways(result, cut, figures)
     worst = max((sign.colour for sign in signs), key=[GREEN, AMBER, RED].index, default=GREEN)
@@ -137,6 +143,38 @@ def _beside(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> l
     return [Sign("dense_beside", text, RED if share > BESIDE_RED else AMBER)]
 
 
+def _recesses(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
+    """Whether each lung reaches lower behind than under its dome, as it does unless something fills its base."""
+    signs = []
+    for side, name in ((LEFT, "left"), (RIGHT, "right")):
+        depth = _recess_mm(lungs == side, cells)
+        if depth is None:
+            continue
+        figures[f"{name}_recess_mm"] = depth
+        if depth < RECESS_MM:
+            text = (
+                f"The {name} lung does not reach down behind its dome: consolidated lung (missing in the result) or"
+                " fluid may fill its base. Look at it."
+            )
+            signs.append(Sign("no_recess", text, AMBER))
+    return signs
+
+
+def _recess_mm(lung: np.ndarray, cells: Cells) -> float | None:
+    """How much lower a lung ends behind than in the middle of its base; None where the scan cuts the base."""
+    footprint = lung.any(axis=0)
+    if not footprint.any() or lung[0].any():
+        return None
+    lowest = lung.argmax(axis=0)
+    base = ndimage.binary_erosion(footprint, iterations=max(1, round(RIM_MM / cells.spacing[0])))
+    if not base.any():
+        return None
+    rows = np.flatnonzero(footprint.any(axis=1))
+    behind = footprint & (np.arange(len(footprint)) > rows[0] + BEHIND * (rows[-1] - rows[0]))[:, None]
+    # The 5th percentile, not the lowest cell: one cell is noise.
+    return float(np.median(lowest[base]) - np.percentile(lowest[behind], 5)) * cells.spacing[2]
+
+
 def _away_from_ribs(lungs: np.ndarray, cells: Cells) -> float:
     """Share of the directions at the sides and the back in which ribs lie further from the lung than ``GAP_MM``.
 
@@ -180,6 +218,10 @@ def _inside(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
     if dense > DENSE_AMBER:
         text = f"{100 * dense:.0f} % of the lungs are as dense as tissue: infiltrates, or more than lung was enclosed."
         signs.append(Sign("dense_inside", text, AMBER))
+    surface = figures["surface_share"] = float((distance(lung, cells.spacing) >= 0)[lung].mean())
+    if surface > SURFACE_SHARE:
+        text = "The scan holds so little of the lungs that most of it is their surface: its borders are uncertain."
+        signs.append(Sign("sliver", text, AMBER))
     gas, count = ndimage.label(erode(lung & (cells.hu < GAS_HU), cells.spacing, 3.0))
     largest = figures["gas_ml"] = np.bincount(gas.ravel())[1:].max() * np.prod(cells.spacing) / 1000 if count else 0.0
     if largest > GAS_ML:
