@@ -289,9 +289,9 @@ class LungSegmentTest(ScriptedLoadableModuleTest):
         for value, name in ((1, "left lung"), (2, "right lung")):
             found, true = labels == value, patient.masks[name]
             dice = 2 * np.count_nonzero(found & true) / (np.count_nonzero(found) + np.count_nonzero(true))
-            assert dice > 0.97, (name, dice)
+            assert dice > 0.95, (name, dice)
         both = logic.measure(node, done.segmentationNode)[2]
-        true_ml = np.count_nonzero(patient.masks["left lung"] | patient.masks["right lung"]) * 2 * 2 * 4 / 1000
+        true_ml = np.count_nonzero(patient.masks["left lung"] | patient.masks["right lung"]) * 3 * 3 * 6 / 1000
         assert abs(both.volume_ml / true_ml - 1) < 0.03
         assert done.light.colour == "green", done.light
 
@@ -324,15 +324,15 @@ class LungSegmentTest(ScriptedLoadableModuleTest):
 
         node, _patient = _phantomNode()
         logic = LungSegmentLogic()
-        logic.clear(node, logic.segment(node).segmentationNode)  # the subject hierarchy's own node is there from now on
-        before = slicer.mrmlScene.GetNumberOfNodes()
-        done = logic.segment(node)
-        logic.showTable(node, done.segmentationNode)
-        logic.showHistogram(node, done.segmentationNode)
-        logic.show3D(done.segmentationNode)
-        logic.previewThreshold(node, -400).remove()
-        logic.showRecipeStep(node, logic.recipeSteps(node), 2).remove()
-        logic.clear(node, done.segmentationNode)
+        for _ in range(2):  # the first time Slicer makes nodes of its own: subject hierarchy, views for table and plot
+            before = slicer.mrmlScene.GetNumberOfNodes()
+            done = logic.segment(node)
+            logic.showTable(node, done.segmentationNode)
+            logic.showHistogram(node, done.segmentationNode)
+            logic.show3D(done.segmentationNode)
+            logic.previewThreshold(node, -400).remove()
+            logic.showRecipeStep(node, logic.recipeSteps(node), 2).remove()
+            logic.clear(node, done.segmentationNode)
         assert slicer.mrmlScene.GetNumberOfNodes() == before
         with self.assertRaises(CTError):  # noqa: PT027 - pytest is not part of Slicer
             logic.segment(node, progress=lambda *_step: False)
@@ -343,7 +343,7 @@ def _phantomNode():
     """The chest of the digital patient as a volume node, and its truth."""
     from CTVolumeLib import phantom, scene
 
-    patient = phantom.make(phantom.PhantomParameters(coverage=(0.12, 0.36), spacing=(2.0, 2.0, 4.0)))
+    patient = phantom.make(phantom.PhantomParameters(coverage=(0.12, 0.36), spacing=(3.0, 3.0, 6.0), field_mm=380))
     return scene.node_from_volume(patient.volume, "CTPhantom"), patient
 
 

@@ -33,7 +33,6 @@ class SegmentSection(LungSection):
         self._setUpWidgets()
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._onSceneGoes)
-        self.addObserver(scene, scene.StartSaveEvent, self._onSceneIsSaved)
         self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
 
     def guiMapping(self) -> dict:
@@ -184,9 +183,6 @@ class SegmentSection(LungSection):
 
     def _onSceneGoes(self, _caller, _event) -> None:
         self._cancelled = True
-        self.widget.removeTemporaryViews()
-
-    def _onSceneIsSaved(self, _caller, _event) -> None:
         self.widget.removeTemporaryViews()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
