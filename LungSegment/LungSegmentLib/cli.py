@@ -44,6 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 @jobs_option
 @scheduler_option
 @click.option("--threshold", type=float, default=-320.0, show_default=True, help="HU; what is darker is air or lung.")
+@click.option(
+    "--where",
+    type=click.Choice(["everywhere", "auto"]),
+    default="everywhere",
+    show_default=True,
+    help="Where to look: auto leaves out what the slice locations say is no chest, where they can be had.",
+)
 @click.option("--preprocess", "prepared_as", type=click.Choice(["npz", "nifti", "nrrd"]), help="Also write the scan "
               "prepared for networks: prepared.npz, .nii.gz or .nrrd.")  # fmt: skip
 @click.option("--spacing", type=float, default=1.0, show_default=True, help="Of the prepared scan, in mm; 0 keeps the "
@@ -55,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
               help="Values of the prepared scan: -1000..400 HU as 0..1 less 0.25, as 0..1, or HU.")  # fmt: skip
 @talkative
 def _segment(
-    scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None, threshold: float, prepared_as: str | None,
-    spacing: float, margin: float, crop: bool, values: str,
+    scans: tuple[Path, ...], out: Path, jobs: int, scheduler: str | None, threshold: float, where: str,
+    prepared_as: str | None, spacing: float, margin: float, crop: bool, values: str,
 ) -> int:  # fmt: skip
     """Find the lungs in each SCAN: left, right, trachea and main bronchi; measure them, and say whether to trust it.
 
@@ -89,7 +96,7 @@ def _segment(
         prepare = PreprocessOptions(
             margin if crop else None, spacing or None, normalize=values != "hu", zero_center=values == "centered"
         )
-    settings = resultfiles.settings_of(LungOptions(threshold_hu=threshold), prepare, prepared_as or "npz")
+    settings = resultfiles.settings_of(LungOptions(threshold_hu=threshold), prepare, prepared_as or "npz", where)
     with Bar("Looking for scans", "file") as progress:
         items = find_items(scans, settings, say=say, progress=progress)
     with Bar("Finding lungs", "scan") as progress:

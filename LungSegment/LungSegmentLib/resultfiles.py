@@ -18,7 +18,7 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import npz_bytes, write_atomic
 from CTVolumeLib.volume import CTVolume, describe
 
-from . import lungs, measure, quality, report_picture
+from . import lungs, measure, quality, report_picture, where
 from .lungs import LungOptions, LungResult
 from .measure import LungMeasures
 from .preprocess import PreprocessOptions, preprocess
@@ -173,7 +173,9 @@ def segment_item(item: Item, folder: Path) -> dict[str, Any]:
         CTError: the scan can't be read.
     """
     settings: Mapping[str, Any] = item.settings
-    found = find(scans.volume_of(item), LungOptions(**settings["options"]))
+    volume = scans.volume_of(item)
+    within = where.within_z_mm(volume) if settings["where"] == "auto" else None
+    found = find(volume, LungOptions(**{**settings["options"], "within_z_mm": within}))
     prepare = settings["prepare"]
     write(folder, found, None if prepare is None else PreprocessOptions(**prepare), settings["prepared_as"])
     facts: dict[str, Any] = {"slices": len(found.volume.as_axial().array)}
@@ -189,13 +191,16 @@ def segment_item(item: Item, folder: Path) -> dict[str, Any]:
     }
 
 
-def settings_of(options: LungOptions, prepare: PreprocessOptions | None, prepared_as: str) -> dict[str, Any]:
-    """What a result depends on besides the scan, as plain values."""
+def settings_of(
+    options: LungOptions, prepare: PreprocessOptions | None, prepared_as: str, look: str = "everywhere"
+) -> dict[str, Any]:
+    """What a result depends on besides the scan, as plain values; ``look`` is "everywhere" or "auto", see ``where``."""
     return {
         "schema": SCHEMA,
         "options": asdict(options),
         "prepare": None if prepare is None else asdict(prepare),
         "prepared_as": prepared_as,
+        "where": look,
     }
 
 

@@ -9,14 +9,17 @@ import signal
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from CTSliceLocalizerLib import chest as localizer_chest
 from CTVolumeLib import commands
 from CTVolumeLib.phantom import write_dicom
-from LungSegmentLib import cli, resultfiles
+from LungSegmentLib import cli, resultfiles, where
 from support_batch import wait_for
 from support_chest import chest, save, stored_otherwise
 
@@ -146,6 +149,25 @@ def test_prepared_scan_as_asked_for(scans, tmp_path):
     assert 0 <= values.min() < 0.05
     assert 0.6 < values.max() <= 1
     assert image.GetSize()[0] * image.GetSpacing()[0] < 350, "it is cropped to the lungs"
+
+
+@pytest.mark.parametrize("somebody_knows", [True, False])
+def test_where_to_look_is_asked_of_whoever_knows(scans, tmp_path, monkeypatch, somebody_knows):
+    z_mm = chest().volume.superior()
+    limits = (float(z_mm[20]), float(z_mm[35]))
+    entry = SimpleNamespace(name="somebody", load=lambda: lambda volume: limits)
+    monkeypatch.setattr(where, "entry_points", lambda group: [entry] if somebody_knows else [])
+    assert run(scans / "chest.nii.gz", "--out", tmp_path, "--where", "auto") == commands.DONE
+    labels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "chest" / "lungs.nii.gz")))
+    held = np.flatnonzero(np.isin(labels, (1, 2)).any(axis=(1, 2)))
+    told = result_of(tmp_path / "chest")["options"]["within_z_mm"]
+    assert told == (pytest.approx(list(limits)) if somebody_knows else None)
+    assert (20 <= held[0] <= held[-1] <= 35) == somebody_knows
+
+
+def test_the_localizer_offers_itself():
+    (entry,) = entry_points(group=where.GROUP)
+    assert entry.load() is localizer_chest.find
 
 
 def test_no_name_or_id_reaches_the_results(scans, tmp_path, capsys):
