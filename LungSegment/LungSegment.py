@@ -324,7 +324,7 @@ class LungSegmentTest(ScriptedLoadableModuleTest):
 
         node, _patient = _phantomNode()
         logic = LungSegmentLogic()
-        for _ in range(2):  # the first time Slicer makes nodes of its own: subject hierarchy, views for table and plot
+        for _time in range(2):  # the first time Slicer makes nodes of its own: subject hierarchy, views
             before = slicer.mrmlScene.GetNumberOfNodes()
             done = logic.segment(node)
             logic.showTable(node, done.segmentationNode)

@@ -119,6 +119,47 @@ def _run(app, training, button) -> None:
     app.wait(lambda: not training.ui.progressBar.isVisible(), 300)
 
 
+def lungs(app) -> None:
+    """Lungs of the sample scan with light and measures."""
+    module = app.load("LungSegment")
+    _sample("CTChestSample")
+    app.settle()
+    app.click(module.widget.sections[0].ui.applyButton)
+
+
+def lungs_preview(app) -> None:
+    """What is darker than the threshold, before Apply."""
+    module = app.load("LungSegment")
+    _sample("CTChestSample")
+    app.settle()
+    app.click(module.widget.sections[0].ui.previewCheckBox)
+
+
+def lungs_histogram(app) -> None:
+    """How many mL have which HU."""
+    lungs(app)
+    app.click(app.module("LungSegment").widget.sections[0].ui.histogramButton)
+
+
+def lungs_recipe(app) -> None:
+    """A step of the classic recipe."""
+    module = app.load("LungSegment")
+    _sample("CTChestSample")
+    segment, recipe, prepare = module.widget.sections
+    app.click(segment.button)
+    app.click(recipe.button)
+    app.click(prepare.button)
+    app.choose(recipe.ui.stepSelector, 4)
+
+
+LUNG_PICTURES = {
+    "lungs-segment": lungs,
+    "lungs-preview": lungs_preview,
+    "lungs-histogram": lungs_histogram,
+    "lungs-recipe": lungs_recipe,
+}
+"""Those of Docs/Tutorial-lungs.md."""
+
 PICTURES = {
     "tutorial-locate": locate,
     "tutorial-plot": plot,
@@ -135,11 +176,12 @@ def main(names: list[str]) -> None:
     from slicerstandin.session import Session
 
     dark = "--dark" in names
-    for name in [name for name in names if name != "--dark"] or PICTURES:
+    pictures = {**PICTURES, **LUNG_PICTURES}
+    for name in [name for name in names if name != "--dark"] or pictures:
         app = Session().start()
         try:
             app.theme(dark)
-            PICTURES[name](app)
+            pictures[name](app)
             path = app.screenshot(Path("out") / f"{name}-dark.png" if dark else DOCS / f"{name}.png")
         finally:
             app.end()

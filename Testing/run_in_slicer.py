@@ -17,12 +17,12 @@ import slicer
 import slicer.util
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ("CTVolume", "CTSliceLocalizer")
+MODULES = ("CTVolume", "CTSliceLocalizer", "LungSegment")
 HEAVY = ("tensorflow", "skimage", "ai_edge_litert", "matplotlib")
 SELECT_SECONDS = 0.3
 STEP_SECONDS = 0.05
 LEAST_TESTS = 4
-"""Self-tests that CTSliceLocalizerTest has at least: a file that lost them must not pass."""
+"""Self-tests that a module with a panel has at least: a file that lost them must not pass."""
 
 
 class Run:
@@ -34,7 +34,7 @@ class Run:
         self.baseline = self.followUp = None
 
     def modules_load(self) -> str:
-        """Both modules are loaded, from this folder."""
+        """All modules are loaded, from this folder."""
         missing = [name for name in MODULES if slicer.app.moduleManager().module(name) is None]
         if missing:
             import qt
@@ -66,6 +66,10 @@ class Run:
     def self_tests_of_ctslicelocalizer(self) -> str:
         """What Reload & Test runs."""
         return run_tests("CTSliceLocalizer", least=LEAST_TESTS)
+
+    def self_tests_of_lungsegment(self) -> str:
+        """What Reload & Test runs."""
+        return run_tests("LungSegment", least=LEAST_TESTS)
 
     def sample_data_is_offered(self) -> str:
         """The Sample Data module loads all three, without network."""
@@ -161,6 +165,30 @@ class Run:
         self._open("Train")
         return "opened" + self._picture("train")
 
+    def lungs(self) -> str:
+        """Apply gives lungs with a light and a measured volume, the preview comes and goes, Clear removes them."""
+        slicer.util.selectModule("LungSegment")
+        section = slicer.util.getModuleWidget("LungSegment").sections[0]
+        section.ui.inputSelector.setCurrentNode(self.baseline)
+        section.ui.previewCheckBox.checked = True
+        slicer.app.processEvents()
+        require(slicer.mrmlScene.GetFirstNodeByName("threshold preview") is not None, "there is no preview")
+        section.ui.applyButton.click()
+        require(slicer.mrmlScene.GetFirstNodeByName("threshold preview") is None, "Apply left the preview")
+        segmentation = section.parameterNode.outputSegmentation
+        require(segmentation is not None, section.ui.messageLabel.text)
+        light = section.logic.light(segmentation)
+        volume_ml = section.logic.measure(self.baseline, segmentation)[2].volume_ml
+        require(1500 < volume_ml < 8000, f"the lungs have {volume_ml:.0f} mL")
+        section.ui.surfaceButton.click()
+        section.ui.histogramButton.click()
+        slicer.app.processEvents()
+        picture = self._picture("lungs")
+        section.ui.clearButton.click()
+        require(not slicer.util.getNodesByClass("vtkMRMLSegmentationNode"), "Clear left the segmentation")
+        slicer.util.selectModule("CTSliceLocalizer")
+        return f"{volume_ml:.0f} mL, {light.colour}{picture}"
+
     def scene_is_saved_and_loaded(self) -> str:
         """Locations and settings come back with the scene."""
         import tempfile
@@ -214,12 +242,14 @@ CHECKS = (
     "selecting_is_quick",
     "self_tests_of_ctvolume",
     "self_tests_of_ctslicelocalizer",
+    "self_tests_of_lungsegment",
     "sample_data_is_offered",
     "locate",
     "plot_and_table",
     "follow_up",
     "annotate",
     "train",
+    "lungs",
     "scene_is_saved_and_loaded",
     "reload",
 )

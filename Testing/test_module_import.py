@@ -22,9 +22,11 @@ session = Session().start()
 before = set(sys.modules)
 session.load("CTVolume", enter=False)
 session.load("CTSliceLocalizer", enter=False)
+session.load("LungSegment", enter=False)
 registered = set(sys.modules) - before
 session.application.startupCompleted.emit()
 session.select("CTSliceLocalizer")
+session.select("LungSegment")
 selected = set(sys.modules) - before
 session.end()
 print(json.dumps([sorted(registered), sorted(selected)]))
@@ -36,7 +38,7 @@ def imported():
     """What loading the files imports, and what selecting the panel imports, by a fresh process."""
     pytest.importorskip("slicer", reason="slicer-core is not installed: tests of the panels are left out")
     pytest.importorskip("PySide6", reason="PySide6 is not installed: tests of the panels are left out")
-    folders = [ROOT / "Testing", ROOT / "CTVolume", ROOT / "CTSliceLocalizer"]
+    folders = [ROOT / name for name in ("Testing", "CTVolume", "CTSliceLocalizer", "LungSegment")]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, folders)))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, encoding="utf-8", check=False
@@ -51,8 +53,10 @@ def test_loading_and_selecting_the_modules_imports_nothing_heavy(imported):
 
 
 def test_slicer_starts_with_the_module_files_alone(imported):
-    assert imported[0] & {"CTSliceLocalizerLib", "CTSliceLocalizerPanel", "CTVolumeLib"} == set()
+    own = {"CTVolumeLib", "CTVolumePanel"}
+    own |= {f"{module}{kind}" for module in ("CTSliceLocalizer", "LungSegment") for kind in ("Lib", "Panel")}
+    assert imported[0] & own == set()
 
 
 def test_panel_is_found(imported):
-    assert "CTSliceLocalizerPanel" in imported[1], "else the tests above say nothing"
+    assert {"CTSliceLocalizerPanel", "LungSegmentPanel"} <= imported[1], "else the tests above say nothing"

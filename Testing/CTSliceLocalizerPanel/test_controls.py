@@ -8,13 +8,20 @@ import pytest
 
 USED = ("QAbstractButton", "QComboBox", "QTableWidget", "QLineEdit", "QAbstractSpinBox", "QSlider", "QPlainTextEdit")
 SHOWN = ("QLabel", "QProgressBar")
-SECTIONS = ("Locate", "Follow up", "Annotate", "Train")
+MODULES = {
+    "CTSliceLocalizer": ("Locate", "Follow up", "Annotate", "Train"),
+    "LungSegment": ("Segment", "Classic recipe", "Prepared volume"),
+}
+SECTIONS = [title for titles in MODULES.values() for title in titles]
 
 
 @pytest.fixture
-def sections(slicer_app):
-    found = slicer_app.load("CTSliceLocalizer").widget.sections
-    return {section.button.text.partition(" (")[0]: section for section in found}
+def sections(slicer_app, title):
+    """All sections of the module that has this one."""
+    module = next(name for name, titles in MODULES.items() if title in titles)
+    found = {section.button.text.partition(" (")[0]: section for section in slicer_app.load(module).widget.sections}
+    assert tuple(found) == MODULES[module]
+    return found
 
 
 def own_widgets(section, kinds) -> list:
