@@ -8,8 +8,9 @@ from CTVolumeLib.volume import CTVolume
 from . import predictor
 from .results import ScanLocation
 
-HIGHEST, LOWEST = 0.12, 0.37
-"""On the location scale: lungs lie between the upper neck and the second lumbar vertebra."""
+HIGHEST, LOWEST = 0.12, 0.39
+"""On the location scale: from the upper neck to about L3, 3 cm and more beyond where lungs reach, since locations of
+single scans are off by as much."""
 
 
 def range_of(location: ScanLocation) -> tuple[float, float] | None:
@@ -33,6 +34,6 @@ def range_of(location: ScanLocation) -> tuple[float, float] | None:
 def find(volume: CTVolume) -> tuple[float, float] | None:
     """The same of a scan that is not located yet; None also where it can't be."""
     try:
-        return range_of(predictor.locate(volume))
+        return range_of(predictor.locate(volume, engine="numpy"))
     except CTError:
         return None

@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 @click.option("--threshold", type=float, default=-320.0, show_default=True, help="HU; what is darker is air or lung.")
 @click.option(
     "--where",
-    type=click.Choice(["everywhere", "auto"]),
-    default="everywhere",
+    type=click.Choice(["auto", "everywhere"]),
+    default="auto",
     show_default=True,
     help="Where to look: auto leaves out what the slice locations say is no chest, where they can be had.",
 )

@@ -192,7 +192,7 @@ def segment_item(item: Item, folder: Path) -> dict[str, Any]:
 
 
 def settings_of(
-    options: LungOptions, prepare: PreprocessOptions | None, prepared_as: str, look: str = "everywhere"
+    options: LungOptions, prepare: PreprocessOptions | None, prepared_as: str, look: str = "auto"
 ) -> dict[str, Any]:
     """What a result depends on besides the scan, as plain values; ``look`` is "everywhere" or "auto", see ``where``."""
     return {

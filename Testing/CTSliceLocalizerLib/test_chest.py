@@ -19,10 +19,10 @@ def test_range_lies_between_the_neck_and_the_lumbar_spine():
     low, high = chest.range_of(WHOLE)
     inside = (WHOLE.z_mm >= low) & (WHOLE.z_mm <= high)
     assert np.all(WHOLE.location[inside] > 0.12)
-    assert np.all(WHOLE.location[inside] < 0.37)
+    assert np.all(WHOLE.location[inside] < 0.39)
     assert 250 < high - low < 600
-    for name in ("Aortic arch", "Right dome of diaphragm", "T12", "T1"):
-        assert low < WHOLE.landmark(name).z_mm < high
+    assert low < WHOLE.landmark("L1").z_mm - 30
+    assert high > WHOLE.landmark("C7").z_mm + 30
 
 
 def test_doubt_and_scans_of_the_chest_alone_have_no_range():
@@ -34,10 +34,10 @@ def test_doubt_and_scans_of_the_chest_alone_have_no_range():
 
 
 def test_a_scan_that_cannot_be_located_has_no_range(monkeypatch):
-    def fail(_):
+    def fail(*_, **__):
         raise CTError("model_missing", "The model is missing.")
 
     monkeypatch.setattr(predictor, "locate", fail)
     assert chest.find(phantom().volume) is None
-    monkeypatch.setattr(predictor, "locate", lambda _: WHOLE)
+    monkeypatch.setattr(predictor, "locate", lambda *_, **__: WHOLE)
     assert chest.find(phantom().volume) == pytest.approx(chest.range_of(WHOLE))

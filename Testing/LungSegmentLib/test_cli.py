@@ -29,8 +29,9 @@ FILES = {
 
 
 @pytest.fixture(autouse=True)
-def plain_picture(monkeypatch):
-    """Pictures have their own test; drawing takes longer than all the rest."""
+def quick(monkeypatch):
+    """Without what takes longest: pictures have a test of their own, and nobody knows where to look."""
+    monkeypatch.setattr(where, "entry_points", lambda group: [])
     monkeypatch.setattr(resultfiles.report_picture, "draw", lambda *_: b"\x89PNG")
 
 
@@ -157,12 +158,14 @@ def test_where_to_look_is_asked_of_whoever_knows(scans, tmp_path, monkeypatch, s
     limits = (float(z_mm[20]), float(z_mm[35]))
     entry = SimpleNamespace(name="somebody", load=lambda: lambda volume: limits)
     monkeypatch.setattr(where, "entry_points", lambda group: [entry] if somebody_knows else [])
-    assert run(scans / "chest.nii.gz", "--out", tmp_path, "--where", "auto") == commands.DONE
+    assert run(scans / "chest.nii.gz", "--out", tmp_path) == commands.DONE
     labels = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "chest" / "lungs.nii.gz")))
     held = np.flatnonzero(np.isin(labels, (1, 2)).any(axis=(1, 2)))
     told = result_of(tmp_path / "chest")["options"]["within_z_mm"]
     assert told == (pytest.approx(list(limits)) if somebody_knows else None)
     assert (20 <= held[0] <= held[-1] <= 35) == somebody_knows
+    assert run(scans / "chest.nii.gz", "--out", tmp_path, "--where", "everywhere") == commands.DONE
+    assert result_of(tmp_path / "chest")["options"]["within_z_mm"] is None
 
 
 def test_the_localizer_offers_itself():
