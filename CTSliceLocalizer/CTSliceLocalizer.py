@@ -153,6 +153,13 @@ class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):
 
         return location_nodes.locationOf(volumeNode)
 
+    def chestRange(self, volumeNode):
+        """World z in mm between which a located scan can hold lung; None where that is not sure, or all of it can."""
+        from CTSliceLocalizerLib import chest
+
+        location = self.location(volumeNode)
+        return None if location is None else chest.range_of(location)
+
     def clearLocation(self, volumeNode):
         """Remove a volume's locations with their nodes, and the matches that rest on them."""
         from CTSliceLocalizerPanel import location_nodes, match_nodes

@@ -127,6 +127,22 @@ def lungs(app) -> None:
     app.click(module.widget.sections[0].ui.applyButton)
 
 
+def lungs_light(app) -> None:
+    """The light where a part of the left lung is as dense as tissue."""
+    import slicer.util
+
+    module = app.load("LungSegment")
+    scan = _sample("CTChestSample")
+    found = module.logic.segment(scan)
+    left = module.logic.labels(scan, found.segmentationNode) == 1
+    module.logic.clear(scan, found.segmentationNode)
+    array = slicer.util.arrayFromVolume(scan)
+    left[:, : left.shape[1] * 11 // 20] = False  # the back is dense
+    array[left] = 30
+    slicer.util.arrayFromVolumeModified(scan)
+    app.click(module.widget.sections[0].ui.applyButton)
+
+
 def lungs_preview(app) -> None:
     """What is darker than the threshold, before Apply."""
     module = app.load("LungSegment")
@@ -154,6 +170,7 @@ def lungs_recipe(app) -> None:
 
 LUNG_PICTURES = {
     "lungs-segment": lungs,
+    "lungs-light": lungs_light,
     "lungs-preview": lungs_preview,
     "lungs-histogram": lungs_histogram,
     "lungs-recipe": lungs_recipe,

@@ -23,7 +23,8 @@ def lightText(light) -> str:
         f'<span style="background-color:{background};color:{letters}"><b>&nbsp;{words[light.colour]}&nbsp;</b></span>'
     )
     lines = [f"{chip} <b>{titles[light.colour]}</b>"]
-    lines += [f"\u2022 {words[colour].capitalize()}: {html.escape(text)}" for colour, text in light.reasons]
+    worst_first = sorted(light.reasons, key=lambda reason: list(_COLOURS).index(reason[0]), reverse=True)
+    lines += [f"\u2022 {words[colour].capitalize()}: {html.escape(text)}" for colour, text in worst_first]
     lines += [f"\u2022 {html.escape(text)}" for text in light.notes]
     if light.edited:
         lines.append("<b>\u26a0 " + _("The lungs were edited since: the light is that of the result before.") + "</b>")

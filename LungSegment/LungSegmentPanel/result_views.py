@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import slicer
 import slicer.util
+from slicer.i18n import tr as _
 
 from . import segmenting
 
 ROWS = (
-    ("Volume (mL)", "volume_ml", 0),
-    ("Mean (HU)", "mean_hu", 0),
-    ("5th percentile (HU)", "percentile_5_hu", 0),
-    ("15th percentile (HU)", "percentile_15_hu", 0),
-    ("Median (HU)", "percentile_50_hu", 0),
-    ("85th percentile (HU)", "percentile_85_hu", 0),
-    ("95th percentile (HU)", "percentile_95_hu", 0),
-    ("Mass (g)", "mass_g", 0),
-    ("Below -950 HU (%)", "below_950_percent", 1),
-    ("Below -910 HU (%)", "below_910_percent", 1),
+    (_("Volume (mL)"), "volume_ml", 0, _("With the vessels in it; of what the scan shows where it cuts the lungs.")),
+    (_("Mean (HU)"), "mean_hu", 0, _("Mean density.")),
+    (_("5th percentile (HU)"), "percentile_5_hu", 0, _("5 % of the lung are darker.")),
+    (_("15th percentile (HU)"), "percentile_15_hu", 0, _("15 % of the lung are darker: a measure of emphysema.")),
+    (_("Median (HU)"), "percentile_50_hu", 0, _("Half of the lung is darker.")),
+    (_("85th percentile (HU)"), "percentile_85_hu", 0, _("85 % of the lung are darker.")),
+    (_("95th percentile (HU)"), "percentile_95_hu", 0, _("95 % of the lung are darker.")),
+    (_("Mass (g)"), "mass_g", 0, _("By density: air counts 0, water 1 g/mL.")),
+    (_("Below -950 HU (%)"), "below_950_percent", 1, _("Share of emphysema, in scans in full inspiration.")),
+    (_("Below -910 HU (%)"), "below_910_percent", 1, _("The same by an older, less strict limit.")),
 )
-"""Title, field of ``measure.LungMeasures`` and decimals of each row."""
-
+"""Title, field of ``measure.LungMeasures``, decimals and explanation of each row."""
 
 _measured: dict[tuple, tuple] = {}
 """The measures of the last lungs by times of change, which never repeat in a session."""
@@ -44,9 +44,9 @@ def showTable(volumeNode, segmentationNode):
     from CTVolumeLib import scene
 
     measured = measure(volumeNode, segmentationNode)
-    columns: dict[str, list] = {"measure": [title for title, _field, _decimals in ROWS]}
+    columns: dict[str, list] = {"measure": [row[0] for row in ROWS]}
     for one in measured:
-        columns[one.name] = [round(getattr(one, field), 2) for _title, field, _decimals in ROWS]
+        columns[one.name] = [round(getattr(one, row[1]), 2) for row in ROWS]
     name = f"{volumeNode.GetName()}: lung measures"
     _forget(volumeNode, name)
     table = scene.table_from_columns(name, columns, volumeNode.GetScene())

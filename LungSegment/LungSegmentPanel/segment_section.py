@@ -284,11 +284,12 @@ class SegmentSection(LungSection):
         except CTError as error:
             return str(error)
         table = self.ui.measureTable
-        for row, (title, field, decimals) in enumerate(result_views.ROWS):
+        for row, (title, field, decimals, words) in enumerate(result_views.ROWS):
             values = [getattr(one, field) for one in measured]
             texts = [title, *("\u2013" if math.isnan(value) else f"{value:.{decimals}f}" for value in values)]
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
+                item.setToolTip(words)
                 if column:
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 table.setItem(row, column, item)

@@ -16,8 +16,6 @@ DENSE = "dense in lungs"
 
 _LIGHT = "LungSegment.light"
 _BLOOD = (216 / 255, 101 / 255, 79 / 255)
-_HIGHEST, _LOWEST = 0.12, 0.37
-"""On the location scale: lungs lie between the upper neck and the second lumbar vertebra."""
 
 
 class Light(NamedTuple):
@@ -197,14 +195,7 @@ def lungRange(volumeNode) -> tuple[float, float] | None:
     located = volumeNode.GetNumberOfNodeReferences("CTSliceLocalizer.locations")
     if not located or getattr(slicer.modules, "ctslicelocalizer", None) is None:
         return None
-    location = slicer.util.getModuleLogic("CTSliceLocalizer").location(volumeNode)
-    if location is None or location.refused is not None or location.flags:
-        return None
-    chest = (location.location > _HIGHEST) & (location.location < _LOWEST)
-    if chest.all() or not chest.any():
-        return None
-    z = location.z_mm[chest]
-    return float(z.min()), float(z.max())
+    return slicer.util.getModuleLogic("CTSliceLocalizer").chestRange(volumeNode)
 
 
 def _keepLight(segmentationNode, light) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from support_lung_panel import fits, show
@@ -100,21 +98,37 @@ def test_tilted_slices_and_pixels_that_are_not_square(panel):
     assert fits(panel.logic.labels(node, panel.logic.segment(node).segmentationNode), oblong.masks)
 
 
-def test_locations_say_where_lungs_can_be(panel, volume, patient, monkeypatch):
+def test_locations_say_where_lungs_can_be(slicer_app, panel, patient, monkeypatch):
     """A located scan gives the heights of the chest to the algorithm, and lungs are looked for there only."""
-    import slicer
     from LungSegmentPanel import segmenting
 
     z = patient.volume.superior()
-    location = SimpleNamespace(z_mm=z, location=np.linspace(0.45, 0.05, len(z)), refused=None, flags=())
-    monkeypatch.setattr(slicer.modules, "ctslicelocalizer", object(), raising=False)
-    monkeypatch.setattr(slicer.util, "getModuleLogic", lambda _name: SimpleNamespace(location=lambda _node: location))
+    wanted = (float(z[len(z) // 4]), float(z[-1]))
+    localizer = slicer_app.load("CTSliceLocalizer", enter=False)
+    logic = slicer_app.module("CTSliceLocalizer").module.widgetRepresentation().self().logic
+    slicer_app.select("LungSegment")
+    asked = []
+    monkeypatch.setattr(type(logic), "chestRange", lambda _logic, node: asked.append(node) or wanted)
+    volume = show(patient.volume)
+    assert localizer.module is not None
     assert segmenting.lungRange(volume) is None, "not located"
+    assert asked == []
     volume.AddNodeReferenceID("CTSliceLocalizer.locations", volume.GetID())
-    low, high = segmenting.lungRange(volume)
-    assert z.min() < low < high < z.max()
+    assert segmenting.lungRange(volume) == wanted
     node = panel.logic.segment(volume).segmentationNode
     found = np.flatnonzero(panel.logic.labels(volume, node).any(axis=(1, 2)))
-    assert z[found].min() >= low - 5
-    location.flags = ("upside-down",)
-    assert segmenting.lungRange(volume) is None
+    assert z[found].min() >= wanted[0] - 8
+
+
+def test_the_localizer_gives_the_chest_of_a_located_scan(slicer_app):
+    """Its real answer for the sample scan, which ends below the lungs."""
+    from CTVolumeLib import dicom, samples
+
+    logic = slicer_app.load("CTSliceLocalizer").logic
+    node = show(dicom.read(samples.sample("CTChestSample").path))
+    assert logic.chestRange(node) is None
+    location = logic.locate(node)
+    assert location.refused is None
+    from CTSliceLocalizerLib import chest
+
+    assert logic.chestRange(node) == chest.range_of(location)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import support_mrml as mrml
@@ -188,6 +191,47 @@ def test_preparing_needs_lungs_only_for_cropping(slicer_app, panel, volume):
     slicer_app.click(ui.makeButton)
     node = slicer.mrmlScene.GetFirstNodeByName("CT prepared")
     assert np.array_equal(slicer.util.arrayFromVolume(node), slicer.util.arrayFromVolume(volume))
+
+
+def test_the_margin_and_the_settings_are_used(slicer_app, panel, volume):
+    import slicer
+
+    apply(slicer_app, panel, volume)
+    slicer_app.click(panel.prepare.button)
+    ui, sizes = panel.prepare.ui, []
+    slicer_app.click(ui.resampleCheckBox)
+    slicer_app.click(ui.zeroCheckBox)
+    for margin in (0, 20):
+        ui.marginSpinBox.value = margin
+        slicer_app.settle()
+        slicer_app.click(ui.makeButton)
+        node = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[-1]
+        sizes.append(node.GetImageData().GetDimensions()[1])
+        assert slicer.util.arrayFromVolume(node).min() == 0
+    assert sizes[1] - sizes[0] == 2 * 7, "20 mm are seven pixels of 3 mm on each side"
+
+
+def test_notches_are_filled_as_far_as_is_asked_for(slicer_app, panel, volume):
+    counts = []
+    for millimetres in (0, 12):
+        panel.ui.closingSpinBox.value = millimetres
+        slicer_app.settle()
+        labels = panel.logic.labels(volume, apply(slicer_app, panel, volume))
+        counts.append(np.count_nonzero(np.isin(labels, (1, 2))))
+    assert counts[1] > 1.005 * counts[0]
+
+
+def test_every_control_is_used_by_a_test():
+    tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    forms = Path(__file__).parents[2] / "LungSegment" / "Resources" / "UI"
+    used = "QPushButton|QCheckBox|QComboBox|QDoubleSpinBox|QSpinBox|QTableWidget|ctkSliderWidget|qMRMLNodeComboBox"
+    controls = [
+        name
+        for form in forms.glob("*.ui")
+        for name in re.findall(rf'<widget class="(?:{used})" name="(\w+)"', form.read_text("utf-8"))
+    ]
+    assert len(controls) > 20
+    assert [name for name in controls if not re.search(rf"\b{name}\b", tests)] == []
 
 
 @pytest.mark.slow
