@@ -41,6 +41,7 @@ CUT_LUNG_HU = -930
 """Denser than the air around the patient: what reaches an edge of the picture may be lung in a narrow field of view."""
 
 _DEEP_MM = 4.0
+_RIM_ML, _RIM_HU = 10.0, (-935.0, -550.0)
 _LUNG_SHARE = 0.6
 _IN_BODY_SHARE = 0.3
 _WHOLE_ML, _CUT_ML = 20.0, 1.5
@@ -177,16 +178,16 @@ def _air_inside(air: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:
     reached[rim] = np.maximum(reached[rim], 1)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     mean = np.bincount(labels.ravel(), weights=cells.hu.ravel(), minlength=count + 1) / np.maximum(sizes, 1)
-    between = np.bincount(labels.ravel(), weights=_between(body).ravel(), minlength=count + 1) / np.maximum(sizes, 1)
+    between = np.bincount(labels[_between(body)], minlength=count + 1) / np.maximum(sizes, 1)
     inside = (reached == 0) | ((reached == 1) & (mean > CUT_LUNG_HU) & (between > 0.5))
     inside[0] = False
     return inside[labels]
 
 
-def _between(body: np.ndarray) -> np.ndarray:
-    """(k, j, i) bool: what has body on both sides, in its row or in its column."""
+def _between(body: np.ndarray, axes: tuple[int, ...] = (1, 2)) -> np.ndarray:
+    """(k, j, i) bool: what has body on both sides, in its row (axis 2) or in its column (axis 1)."""
     result = np.zeros_like(body)
-    for axis in (1, 2):
+    for axis in axes:
         ahead = np.maximum.accumulate(body, axis=axis)
         behind = np.flip(np.maximum.accumulate(np.flip(body, axis), axis=axis), axis)
         result |= ahead & behind
@@ -214,8 +215,9 @@ def _keep_between(air: np.ndarray, axial: CTVolume, cells: Cells, within: tuple[
 def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:
     """The parts of the enclosed air whose inside is as dense as lung and which lie in the body."""
     labels, count = ndimage.label(enclosed)
-    deep = erode(enclosed, cells.spacing, _DEEP_MM)
-    like = deep & body & _dense_as_lung(cells)
+    depth = -distance(enclosed, cells.spacing) if count else np.zeros(enclosed.shape, np.float32)
+    inside = body | _between(body, (1,))  # where the chest wall is thin, slices of the body are open rings
+    like = (depth > _DEEP_MM) & inside & _dense_as_lung(cells)
     cell_ml = np.prod(cells.spacing) / 1000
 
     def volumes(mask: np.ndarray | None = None) -> np.ndarray:
@@ -224,12 +226,18 @@ def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np
 
     at_top, at_bottom = (np.isin(np.arange(count + 1), labels[k]) for k in (-1, 0))
     lung_ml = volumes(like)
-    fits = (lung_ml > _LUNG_SHARE * volumes(deep)) & (volumes(body) > _IN_BODY_SHARE * volumes())
+    in_body = volumes(inside) > _IN_BODY_SHARE * volumes()
+    fits = (lung_ml > _LUNG_SHARE * volumes(depth > _DEEP_MM)) & in_body
     fits[0] = False
     # Little lung is believed only where the scan cuts it: its bases at the top, else its apices at the bottom.
     chosen = fits & ((lung_ml > _WHOLE_ML) | (at_top & (lung_ml > _CUT_ML)))
     if not (chosen & ~at_bottom).any():
         chosen |= fits & at_bottom & (lung_ml > _CUT_ML)
+    if (chosen & at_top).any():
+        # Beside the base of one lung the other may be a rim around the dome, too thin to have an inside as deep.
+        for number in np.flatnonzero(at_top & in_body & ~chosen & (volumes() > _RIM_ML)):
+            darkest, middling = np.percentile(cells.hu[labels == number], [10, 50])
+            chosen[number] = number > 0 and darkest > _RIM_HU[0] and middling < _RIM_HU[1]
     if not chosen.any():
         gas = volumes()[1:].sum()
         reason = (
@@ -240,11 +248,16 @@ def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np
 
 
 def _below_the_neck(lungs: np.ndarray, cells: Cells) -> np.ndarray:
-    """Lungs without what lies far above the slices where they are wide: throat and sinuses, which can be connected."""
+    """Lungs without what lies far above the slices where they are wide: throat and sinuses, which can be connected.
+
+    Where nothing is wide, only lungs that the scan cuts are believed.
+    """
     wide = erode(lungs, cells.spacing, _WIDE_MM / 2) & _dense_as_lung(cells)
     if wide.any():
         top = np.flatnonzero(wide.any(axis=(1, 2)))[-1] + round(_APEX_MM / cells.spacing[2])
         lungs[top + 1 :] = False
+    elif not (lungs[0].any() or lungs[-1].any()):
+        lungs[:] = False
     return lungs
 
 

@@ -15,6 +15,8 @@ _SECOND_SHARE = 0.12
 """The smaller lung has at least this share of the larger one's volume, also after erosion; else it is a crumb."""
 
 _APART_MM = 50.0
+_OFF_MIDDLE_MM = 15.0
+"""By so much both lungs may lie on one side of the middle: more, and they are two parts of one lung."""
 
 
 def split(lungs: np.ndarray, cells: Cells, middle: float) -> tuple[np.ndarray, bool]:
@@ -39,7 +41,8 @@ def split(lungs: np.ndarray, cells: Cells, middle: float) -> tuple[np.ndarray, b
             continue
         places = _places(labels, count)
         first, second = order[:2]
-        if abs(places[first] - places[second]) * across < _APART_MM:
+        low, high = sorted((places[first], places[second]))
+        if (high - low) * across < _APART_MM or max(low - middle, middle - high) * across > _OFF_MIDDLE_MM:
             continue
         if not eroded:
             between = (places[first] + places[second]) / 2

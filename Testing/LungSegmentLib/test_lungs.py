@@ -57,15 +57,24 @@ class TestExactOnThePhantom:
         assert result.two_lungs
         assert result.airway_sealed
 
-    def test_large_pixels(self):
-        made = chest(spacing=(2.0, 2.0, 5.0))
-        assert min(dices(lungs.segment(made.volume).labels, made)) >= GOOD
+    @pytest.mark.parametrize("parameters", [{}, {"tilt": -20.0}], ids=["large pixels", "tilted the other way"])
+    def test_large_pixels(self, parameters):
+        made = chest(spacing=(2.0, 2.0, 5.0), **parameters)
+        assert min(dices(lungs.segment(made.volume).labels, made)) >= COARSE_GOOD
+
+    def test_bases_only(self):
+        """The right one is a rim around the dome of the diaphragm."""
+        made = chest(spacing=(1.0, 1.0, 5.0), z_range=(-620.0, -520.0))
+        result = lungs.segment(made.volume)
+        assert min(dices(result.labels, made)) >= 0.95
+        assert swapped(result.labels, made) < 0.005
+        assert result.two_lungs
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
         "parameters",
-        [{"noise": 60.0}, {"tilt": 25.0}, {"tilt": -20.0}, {"arms": "down", "field_mm": 500.0}],
-        ids=["noise 60 HU", "gantry tilted by 25 degrees", "and the other way", "arms down"],
+        [{"noise": 60.0}, {"tilt": 25.0}, {"arms": "down", "field_mm": 500.0}],
+        ids=["noise 60 HU", "gantry tilted by 25 degrees", "arms down"],
     )
     def test_what_scans_are_like(self, parameters):
         made = chest(spacing=THICK, **parameters)
@@ -81,7 +90,6 @@ class TestExactOnThePhantom:
             {"offset_mm": (20.0, 0.0), "roll": 25.0},
             {"z_range": (-580.0, -400.0)},
             {"z_range": (-480.0, -300.0)},
-            {"z_range": (-700.0, -520.0)},
             {"nodules": 12, "seed": 2},
             {"ground_glass": HAZE},
             {"contrast": 300.0},
@@ -94,7 +102,7 @@ class TestExactOnThePhantom:
         ],
         ids=[
             "arms up", "table touches the back", "turned by 25 degrees", "cut at the top", "cut at the bottom",
-            "bases only", "nodules", "ground glass", "contrast medium", "another person, breath held", "stout",
+            "nodules", "ground glass", "contrast medium", "another person, breath held", "stout",
             "round field", "no table", "sharp kernel", "non-square pixels",
         ],
     )  # fmt: skip
