@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import qt
 from CTVolumePanel.section import warning
 from slicer.i18n import tr as _
 
@@ -20,7 +21,7 @@ class RecipeSection(LungSection):
         ui = self.ui
         for _key, title, words in recipe_steps.STEPS:
             ui.stepSelector.addItem(title)
-            ui.stepSelector.setItemData(ui.stepSelector.count - 1, words)
+            ui.stepSelector.setItemData(ui.stepSelector.count - 1, words, qt.Qt.ToolTipRole)
         ui.stepSelector.connect("currentIndexChanged(int)", self.onStep)
         ui.previousButton.connect("clicked()", self.onPrevious)
         ui.nextButton.connect("clicked()", self.onNext)

@@ -283,3 +283,26 @@ def test_the_shown_volume_is_chosen_by_itself(slicer_app, panel, patient):
     slicer_app.settle()
     assert panel.widget.parameterNode.inputVolume is first
     assert panel.ui.applyButton.isEnabled()
+
+
+def test_reload_makes_a_panel_that_works_and_takes_the_preview_away(slicer_app, panel, volume):
+    slicer_app.choose(panel.ui.inputSelector, volume)
+    slicer_app.click(panel.ui.previewCheckBox)
+    fresh = slicer_app.reload("LungSegment")
+    assert slicer_app.scene.GetFirstNodeByName("threshold preview") is None
+    ui = fresh.widget.sections[0].ui
+    assert fresh.widget.parameterNode.inputVolume is volume
+    slicer_app.click(ui.applyButton)
+    assert "GREEN" in ui.lightLabel.text
+
+
+def test_an_error_of_the_program_is_said_and_the_panel_goes_on(slicer_app, panel, volume, monkeypatch):
+    def broken(*_args, **_named):
+        raise ValueError("broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(panel.logic), "segment", broken)
+        slicer_app.choose(panel.ui.inputSelector, volume)
+        slicer_app.click(panel.ui.applyButton)
+    assert "This failed (ValueError)" in panel.ui.messageLabel.text
+    apply(slicer_app, panel, volume)
