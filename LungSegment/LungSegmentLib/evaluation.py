@@ -37,9 +37,9 @@ class Row:
         patient: whose scan it is.
         kind: ``REAL``, or what was done to the scan.
         severity: how much of it.
-        must_flag: the result needs a look also where it is right.
+        must_flag: the result needs a look also where it is right: fluid or airless lung lies beside it.
         dice: of both lungs, left and right; 0 for lungs that were refused.
-        surface_mm: mean distance of the surfaces of result and truth, both ways.
+        surface_mm: mean distance of the surfaces of result and truth, both ways; of scans as they are.
         voxel_third_mm: a third of the voxel's diagonal.
         swapped_percent: voxels of the truth that were given to the other side.
         airway_percent: voxels of the airways that were given to the lungs; None where nobody drew the airways.
@@ -66,6 +66,7 @@ class Row:
 
     @property
     def flagged(self) -> bool:
+        """Whether the light is not green."""
         return self.colour != quality.GREEN
 
 
@@ -153,11 +154,12 @@ def compare(
     truth = np.where(judged, scan.truth, 0)
     found = np.zeros_like(truth) if labels is None else np.where(judged & (labels < 3), labels, 0)
     both, wanted = found > 0, truth > 0
-    airway = case.airway if scan.kind == REAL else None
+    measured = scan.kind == REAL
+    airway = case.airway if measured else None
     return Row(
-        scan=case.scan, patient=case.patient, kind=scan.kind, severity=scan.severity, must_flag=scan.must_flag,
+        scan=case.scan, patient=case.patient, kind=scan.kind, severity=scan.severity, must_flag=scan.must_flag or case.ignored is not None,
         dice=dice(both, wanted), dice_left=dice(found == 1, truth == 1), dice_right=dice(found == 2, truth == 2),
-        surface_mm=surface_distance(both, wanted, spacing) if both.any() and wanted.any() else None,
+        surface_mm=surface_distance(both, wanted, spacing) if measured and both.any() and wanted.any() else None,
         voxel_third_mm=round(float(np.linalg.norm(spacing)) / 3, 2),
         swapped_percent=_percent((both & wanted & (found != truth)).sum(), wanted.sum()),
         airway_percent=None if airway is None or not airway.any() else _percent((both & airway).sum(), airway.sum()),
@@ -191,6 +193,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def append_row(path: Path, row: Row) -> None:
+    """Add a row to a file."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(row)) + "\n")
 
