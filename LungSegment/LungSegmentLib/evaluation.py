@@ -157,7 +157,8 @@ def compare(
     measured = scan.kind == REAL
     airway = case.airway if measured else None
     return Row(
-        scan=case.scan, patient=case.patient, kind=scan.kind, severity=scan.severity, must_flag=scan.must_flag or case.ignored is not None,
+        scan=case.scan, patient=case.patient, kind=scan.kind, severity=scan.severity,
+        must_flag=scan.must_flag or case.ignored is not None,
         dice=dice(both, wanted), dice_left=dice(found == 1, truth == 1), dice_right=dice(found == 2, truth == 2),
         surface_mm=surface_distance(both, wanted, spacing) if measured and both.any() and wanted.any() else None,
         voxel_third_mm=round(float(np.linalg.norm(spacing)) / 3, 2),

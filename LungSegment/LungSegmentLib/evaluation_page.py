@@ -61,10 +61,12 @@ def page(rows: Sequence[Row], licences: dict[str, str]) -> str:
             "## The light",
             "",
             "Bad is a Dice below 0.95. The light should be amber or red for at least 90 % of the bad results and for at"
-            " most 5 % of the good ones. A result that is right, beside fluid, a missing lung or airless lung that is not scored (ch01, ch14), should be flagged too:"
+            " most 5 % of the good ones. A result that is right, beside fluid, a missing lung or"
+            " airless lung that is not scored (ch01, ch14), should be flagged too:"
             " such scans are counted apart. Ill-made scans are the scans above with lung filled in by program"
             " (`evaluation_ill.py`), so they are as sharp as real disease is not; made from the same patients, they are"
-            " not independent. Of the ways in which each scan can be made ill every second one was run.",
+            " not independent. Of the ways in which each scan can"
+            " be made ill every second one was run (`--every 2`).",
             "",
             "| scans | bad | of them flagged | good | of them flagged | right but to be looked at | of them flagged |",
             "|---|---|---|---|---|---|---|",
