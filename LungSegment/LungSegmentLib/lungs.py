@@ -215,9 +215,9 @@ def _keep_between(air: np.ndarray, axial: CTVolume, cells: Cells, within: tuple[
 def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:
     """The parts of the enclosed air whose inside is as dense as lung and which lie in the body."""
     labels, count = ndimage.label(enclosed)
-    depth = -distance(enclosed, cells.spacing) if count else np.zeros(enclosed.shape, np.float32)
+    deep = erode(enclosed, cells.spacing, _DEEP_MM)
     inside = body | _between(body, (1,))  # where the chest wall is thin, slices of the body are open rings
-    like = (depth > _DEEP_MM) & inside & _dense_as_lung(cells)
+    like = deep & inside & _dense_as_lung(cells)
     cell_ml = np.prod(cells.spacing) / 1000
 
     def volumes(mask: np.ndarray | None = None) -> np.ndarray:
@@ -227,7 +227,7 @@ def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np
     at_top, at_bottom = (np.isin(np.arange(count + 1), labels[k]) for k in (-1, 0))
     lung_ml = volumes(like)
     in_body = volumes(inside) > _IN_BODY_SHARE * volumes()
-    fits = (lung_ml > _LUNG_SHARE * volumes(depth > _DEEP_MM)) & in_body
+    fits = (lung_ml > _LUNG_SHARE * volumes(deep)) & in_body
     fits[0] = False
     # Little lung is believed only where the scan cuts it: its bases at the top, else its apices at the bottom.
     chosen = fits & ((lung_ml > _WHOLE_ML) | (at_top & (lung_ml > _CUT_ML)))

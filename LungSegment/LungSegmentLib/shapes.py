@@ -6,7 +6,7 @@ meant whatever the spacing. Masks are (k, j, i) bool, spacings are mm along i, j
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -27,12 +27,12 @@ def distance(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
 def dilate(mask: np.ndarray, spacing: Sequence[float], radius_mm: float) -> np.ndarray:
     """All within a distance of a mask."""
-    return distance(mask, spacing) <= radius_mm if mask.any() else mask
+    return _in_its_box(mask, spacing, radius_mm, lambda away: away <= radius_mm)
 
 
 def erode(mask: np.ndarray, spacing: Sequence[float], radius_mm: float) -> np.ndarray:
     """What is deeper in a mask than a distance; what touches the edge of the grid is not eroded from there."""
-    return distance(mask, spacing) < -radius_mm if mask.any() else mask
+    return _in_its_box(mask, spacing, min(spacing), lambda away: away < -radius_mm)
 
 
 def close(mask: np.ndarray, spacing: Sequence[float], radius_mm: float) -> np.ndarray:
@@ -94,6 +94,17 @@ def bounding_box(mask: np.ndarray, spacing: Sequence[float], margin_mm: float) -
         slice(max(part.start - margin, 0), min(part.stop + margin, size))
         for part, margin, size in zip(box, margins, mask.shape)
     )
+
+
+def _in_its_box(
+    mask: np.ndarray, spacing: Sequence[float], margin_mm: float, choose: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """What is chosen by distance around a mask, computed only where it can be."""
+    result = np.zeros(mask.shape, bool)
+    if mask.any():
+        box = bounding_box(mask, spacing, margin_mm)
+        result[box] = choose(distance(mask[box], spacing))
+    return result
 
 
 def image_of(array: np.ndarray, spacing: Sequence[float]) -> sitk.Image:
