@@ -13,7 +13,7 @@ REFERENCES = (
 SEEN = {
     "ab01": "bases, right as far as seen",
     "ab02": "8 mm slices, two of them interpolated; the right base is blurred by breathing and holds bits of colon and"
-    " of fat at the dome; the light is green: not found out",
+    " of fat at the dome; the light is amber",
     "ab03": "30 mL of colon gas at the left dome is in the left lung, since its wall is thinner than a cell; the light"
     " is green: not found out",
     "ch04": "right; upper chest only",
