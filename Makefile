@@ -35,10 +35,12 @@ demo: $(VENV)/.fast
 	$(BIN)/python Testing/demo.py --out $(OUT) $(if $(SCAN),"$(SCAN)") $(if $(FOLLOWUP),"$(FOLLOWUP)")
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest Testing --part slicer
+	$(BIN)/python -m pytest Testing --part rest
 
 test-fast: setup
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest Testing --part slicer -m "not slow"
+	$(BIN)/python -m pytest Testing --part rest -m "not slow"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -10,6 +10,34 @@ import support_mrml
 from support_browser import browser  # noqa: F401 (a fixture)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--part",
+        choices=("slicer", "rest"),
+        help="Only the tests in the stand-in for Slicer, or only all others. Each part needs a process of its own:"
+        " TensorFlow and Mesa, which draws Slicer's views, both bring an LLVM, and with two of them a process crashes.",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files of the other part, before they import anything."""
+    part = config.getoption("--part")
+    if part is None or collection_path.suffix != ".py":
+        return None
+    return True if _in_slicer(collection_path) != (part == "slicer") else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say that both parts can't run together, rather than crash half-way."""
+    if len({_in_slicer(item.path) for item in session.items}) > 1 and not session.config.option.collectonly:
+        pytest.exit("Run `make test`, or pytest with --part slicer and with --part rest.", returncode=4)
+
+
+def _in_slicer(path: Path) -> bool:
+    """Whether the tests of a file run in the stand-in for Slicer."""
+    return path.parent.name.endswith("Panel") or "slicer_app" in path.read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="session")
 def ct_data() -> Path:
     """Folder of the real CT; skipped where CT_DATA_DIR is not set, an error where it is set and wrong."""

@@ -156,7 +156,7 @@ class TestKeys:
         import slicer.util
         from PySide6 import QtCore, QtWidgets
 
-        class qMRMLThreeDView(QtWidgets.QWidget):  # noqa: N801  the name of Slicer's class
+        class qMRMLThreeDView(QtWidgets.QWidget):
             pass
 
         view = qMRMLThreeDView(slicer.util.mainWindow())
