@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,11 +139,15 @@ def _verbose(context: click.Context, _parameter: click.Parameter, wanted: bool) 
     if not wanted or context.meta.get("verbose"):
         return
     context.meta["verbose"] = True
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
     for name in _OWN_LOGS:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-        logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(logging.DEBUG)
+        logger = logging.getLogger(name)
+        # Only for this command: a program that calls several has its stderr elsewhere by the next one.
+        context.call_on_close(partial(logger.removeHandler, handler))
+        context.call_on_close(partial(logger.setLevel, logger.level))
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
 
 
 def talkative(command: Callable) -> Callable:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -343,3 +344,27 @@ def test_command_is_installed_and_its_help_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "locate" in done.stdout
+
+
+def test_verbose_is_for_one_command_only(tmp_path: Path) -> None:
+    """Programs call several commands in turn, and may have put another stderr in place by the next one."""
+    logger = logging.getLogger("CTVolumeLib")
+    before, level = list(logger.handlers), logger.level
+    cli.main(
+        [
+            "phantom",
+            "--verbose",
+            "--from",
+            "0.2",
+            "--to",
+            "0.22",
+            "--pixel",
+            "8",
+            "--slice",
+            "8",
+            "--out",
+            str(tmp_path),
+        ]
+    )
+    assert logger.handlers == before
+    assert logger.level == level
