@@ -32,7 +32,7 @@ one: ``progress <done> <total> <text>``."""
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 """Settings of a command."""
 
-_OWN_LOGS = ("CTVolumeLib", "CTSliceLocalizerLib", "LungSegmentLib")
+_OWN_LOGS = ("CTVolumeLib", "CTSliceLocalizerLib", "LungSegmentLib", "HeadrestRemovalLib")
 
 
 def run(
