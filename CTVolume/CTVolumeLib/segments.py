@@ -25,6 +25,7 @@ TERMINOLOGY = {
     "trachea": f"{_ANATOMY}~SCT^123037004^Anatomical Structure~SCT^44567001^Trachea~^^{_ANYWHERE}",
     "table": "Segmentation category and type - DICOM master list"
     f"~SCT^260787004^Physical object~SCT^86407004^Table~^^{_ANYWHERE}",
+    "foreign body": f"{_ANATOMY}~SCT^260787004^Physical object~SCT^19227008^Foreign body~^^{_ANYWHERE}",
 }
 """Terminology entries of segments, from the lists that Slicer ships. A headrest has no code of its own: "table"."""
 

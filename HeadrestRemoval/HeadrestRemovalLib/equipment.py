@@ -1,0 +1,37 @@
+"""Equipment of a scan, by the method that measured best or by a chosen one: ``find``."""
+
+from __future__ import annotations
+
+from CTVolumeLib.errors import CTError
+from CTVolumeLib.volume import CTVolume
+
+from . import cluster
+from .results import EquipmentResult, Progress
+
+METHODS = ("auto", "clustering", "network", "both")
+BEST = "clustering"
+"""What "auto" takes: the method whose worst case measured best."""
+
+
+def find(volume: CTVolume, method: str = "auto", progress: Progress | None = None) -> EquipmentResult:
+    """Find headrest, table and other equipment.
+
+    Args:
+        volume: a CT with its slices in any order and direction.
+        method: "auto", "clustering" (``cluster.label``), "network" (``prediction.label``) or "both" (the network
+            refines what clustering found).
+        progress: called with done, total and text; returning False cancels.
+
+    Raises:
+        CTError: ``bad_option``, and all that the methods raise: ``not_ct``, ``no_body``, ``too_few_slices``,
+            ``cancelled``; the network also where its model file is missing.
+    """
+    if method not in METHODS:
+        raise CTError("bad_option", f"There is no method {method!r}.", f"Choose one of {', '.join(METHODS)}.")
+    method = BEST if method == "auto" else method
+    if method == "clustering":
+        return cluster.label(volume, progress=progress)
+    from . import prediction  # the network's weights are needed by those only who ask for it
+
+    first = cluster.label(volume, progress=progress) if method == "both" else None
+    return prediction.label(volume, first, progress)
