@@ -63,17 +63,7 @@ def load(
     Raises:
         CTError: no slice can be decoded, values that are no HU, cancelled.
     """
-    name = headers[0].source.name
-    middle = None
-    for probe in (len(headers) // 2, 0, len(headers) - 1, *range(len(headers))):
-        try:
-            middle = _decode_one(headers[probe], files)
-            break
-        except Exception as error:
-            logger.debug("A slice could not be decoded (%s).", type(error).__name__)
-    if middle is None:
-        raise _undecodable(name, headers[0])
-    meaning = _meaning(headers[probe], middle)
+    probe, middle, meaning = understand(headers, files)
     rows, columns = middle.shape
     whole = all(_is_whole(header.slope, 1.0) and _is_whole(header.intercept, 0.0) for header in headers)
     floats = bool(headers[probe].pixels.floats)
@@ -88,6 +78,57 @@ def load(
                 array[new] = array[old]
         array = array[: len(good)]
     return array, good, list(meaning.notes)
+
+
+def understand(headers: list[SliceHeader], files: Files) -> tuple[int, np.ndarray, Meaning]:
+    """Decode one typical slice, and learn from it how the values of all are meant.
+
+    Args:
+        headers: slices of one picture size.
+        files: reader of the sources.
+
+    Returns:
+        Index of the slice, its (j, i) stored values, and what they tell.
+
+    Raises:
+        CTError: no slice can be decoded, or values that are no HU.
+    """
+    for probe in (len(headers) // 2, 0, len(headers) - 1, *range(len(headers))):
+        try:
+            stored = _decode_one(headers[probe], files)
+        except Exception as error:
+            logger.debug("A slice could not be decoded (%s).", type(error).__name__)
+        else:
+            return probe, stored, _meaning(headers[probe], stored)
+    raise _undecodable(headers[0].source.name, headers[0])
+
+
+def stored_values(headers: list[SliceHeader], files: Files) -> Iterator[np.ndarray]:
+    """The (j, i) stored values of slices that lie in one file, without what may be in unused high bits.
+
+    Args:
+        headers: slices of one file, in the order in which they are wanted.
+        files: reader of the sources.
+
+    Raises:
+        Exception: whatever a decoder raises for damaged pixels.
+    """
+    if _is_native(headers[0]):
+        frames = (_native(header, files, None) for header in headers)
+    else:
+        frames = _decoded(headers, files)
+    for header, stored in zip(headers, frames):
+        yield _clean_bits(stored, header)
+
+
+def rescale_of(header: SliceHeader, meaning: Meaning) -> tuple[float, float]:
+    """Slope and intercept that turn the stored values of a slice into HU."""
+    slope = 1.0 if header.slope is None else header.slope
+    intercept = meaning.intercept if header.intercept is None else header.intercept
+    if meaning.inverted:
+        top = -1 if header.pixels.signed else (1 << header.pixels.stored) - 1
+        slope, intercept = -slope, intercept + slope * top
+    return slope, intercept
 
 
 def _undecodable(name: str, header: SliceHeader) -> CTError:
