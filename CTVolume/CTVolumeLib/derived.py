@@ -110,6 +110,17 @@ def write_series(
     return replace(series, files=tuple(folder / path.name for path in series.files))
 
 
+def check_source(volume: CTVolume) -> None:
+    """Raise what ``write_series`` would raise for a volume that was not read from DICOM files, before long work.
+
+    Raises:
+        CTError: ``no_dicom_source``.
+    """
+    if len(volume.sources) != len(volume.array) or volumefile.is_volume_name(str(volume.sources[0])):
+        text = f"{_name_of(volume)} was not read from DICOM files, which a derived DICOM series takes its headers from."
+        raise CTError("no_dicom_source", text, "Write NRRD or NIfTI instead, or start from the DICOM series.")
+
+
 class _Writer:
     """One series on its way to the disk."""
 
@@ -203,10 +214,7 @@ class _Writer:
 
 def _headers_of(volume: CTVolume, files: Files) -> list[SliceHeader]:
     """The header of each slice of a volume, read again from its source."""
-    name = volume.meta.get("source") or (Path(volume.sources[0]).name if volume.sources else "The scan")
-    if len(volume.sources) != len(volume.array) or volumefile.is_volume_name(str(volume.sources[0])):
-        text = f"{name} was not read from DICOM files, which a derived DICOM series takes its headers from."
-        raise CTError("no_dicom_source", text, "Write NRRD or NIfTI instead, or start from the DICOM series.")
+    check_source(volume)
     known: dict[str, list[SliceHeader]] = {}
     found = []
     for text, place in zip(volume.sources, volume.origins() @ volume.axes()[:, 2]):
@@ -223,10 +231,14 @@ def _headers_of(volume: CTVolume, files: Files) -> list[SliceHeader]:
         if len(frames) != 1:
             raise CTError("source_changed", f"{Path(text).name} no longer holds the slices.", _CHANGED_HINT)
         if frames[0].pixels.floats:
-            text = f"{name} stores floating-point numbers, which a CT image in DICOM can't."
+            text = f"{_name_of(volume)} stores floating-point numbers, which a CT image in DICOM can't."
             raise CTError("no_dicom_source", text, "Write NRRD or NIfTI instead.")
         found.append(frames[0])
     return found
+
+
+def _name_of(volume: CTVolume) -> str:
+    return volume.meta.get("source") or (Path(volume.sources[0]).name if volume.sources else "The scan")
 
 
 def _source_of(text: str, files: Files) -> Source:

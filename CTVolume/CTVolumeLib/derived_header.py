@@ -8,6 +8,7 @@ whether they still hold, and they may repeat a name.
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 from copy import copy
 from dataclasses import dataclass
@@ -80,6 +81,14 @@ class Derivation:
     series_step: int = 1000
 
 
+def program_version() -> str:
+    """Version of the program as it is installed; inside Slicer, where it is no Python distribution, "unknown"."""
+    try:
+        return importlib.metadata.version(MAKER)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
 def read(source: Source, files: Files) -> tuple[Dataset, int]:
     """The header of a file of the source without what is private or no longer true, and how much was unreadable.
 
@@ -110,7 +119,8 @@ def derive(template: Dataset, header: SliceHeader, derivation: Derivation) -> Da
         derivation: what is said of it.
     """
     dataset = Dataset()
-    dataset.update({tag: template.get_item(tag) for tag in template.keys()})  # noqa: SIM118 (elements else)
+    # Copies: to set a value that is there changes the element, which the template would share.
+    dataset.update({tag: copy(template.get_item(tag)) for tag in template.keys()})  # noqa: SIM118 (elements else)
     dataset.set_original_encoding(*template.original_encoding, template.original_character_set)
     if "PerFrameFunctionalGroupsSequence" in dataset:
         _single_frame(dataset, header)
