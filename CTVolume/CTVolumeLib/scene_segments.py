@@ -32,6 +32,35 @@ def own_segments(segmentation_node, owner: str) -> dict[str, str]:
     return found
 
 
+def has_segments(segmentation_node, owner: str) -> bool:
+    """Whether a segmentation, or None, holds segments of a module."""
+    return segmentation_node is not None and bool(own_segments(segmentation_node, owner))
+
+
+def segmentation_of(volume_node, owner: str):
+    """The segmentation that holds a module's segments of a volume, or None."""
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if node.GetNodeReference(role) is volume_node and has_segments(node, owner):
+            return node
+    return None
+
+
+def change_times(segmentation_node, owner: str, but: str = "") -> tuple[int, ...]:
+    """Changes whenever the voxels or the transform of a module's segments do, that of one name excepted."""
+    if segmentation_node is None:
+        return ()
+    segmentation = segmentation_node.GetSegmentation()
+    own = own_segments(segmentation_node, owner)
+    times = [
+        segmentation.GetSegment(identifier).GetRepresentation(_LABELMAP).GetMTime()
+        for name, identifier in own.items()
+        if name != but
+    ]
+    parent = segmentation_node.GetParentTransformNode()
+    return (*times, parent.GetTransformToWorldMTime() if parent is not None else 0)
+
+
 def write_segments(segmentation_node, volume_node, labels: np.ndarray, segments: Sequence[LabelSegment], owner: str):
     """Put labels into a segmentation; segments of the same owner and name are replaced, all others stay.
 

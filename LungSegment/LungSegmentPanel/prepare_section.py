@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from CTVolumePanel.scan_section import ScanSection
 from CTVolumePanel.section import warning
 from slicer.i18n import tr as _
 
-from .lung_section import LungSection
 
-
-class PrepareSection(LungSection):
+class PrepareSection(ScanSection):
     """Widgets of Prepared volume."""
 
     def __init__(self, widget) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import qt
+from CTVolumePanel.scan_section import ScanSection
 from CTVolumePanel.section import warning
 from slicer.i18n import tr as _
 
 from . import recipe_steps
-from .lung_section import LungSection
 
 
-class RecipeSection(LungSection):
+class RecipeSection(ScanSection):
     """Widgets of Classic recipe; what it shows is in the views for a moment only."""
 
     def __init__(self, widget) -> None:

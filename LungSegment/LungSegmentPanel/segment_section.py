@@ -5,35 +5,27 @@ from __future__ import annotations
 import math
 
 import qt
-import slicer
-import slicer.util
-import vtk
+from CTVolumePanel.scan_section import ApplySection
 from CTVolumePanel.section import warning
 from slicer.i18n import tr as _
 
 from . import result_views, segmenting
 from .light_text import lightText
-from .lung_section import LungSection
 
 _ROW_HEIGHT = 19
 
 
-class SegmentSection(LungSection):
+class SegmentSection(ApplySection):
     """Widgets of Segment; what they show is read from the scene by ``refresh``."""
+
+    owner = segmenting.OWNER
 
     def __init__(self, widget) -> None:
         super().__init__(
-            widget, "Segment.ui", _("Segment"), _("Find the lungs, with a light that says when not to trust them."),
-            collapsed=False,
-        )  # fmt: skip
-        self._running = self._cancelled = self._closed = self._entered = False
+            widget, "Segment.ui", _("Segment"), _("Find the lungs, with a light that says when not to trust them.")
+        )
         self._preview = None
-        self._observedVolume = self._observedSegmentation = None
-        self._layoutBefore = None
         self._setUpWidgets()
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self._onSceneGoes)
-        self.addObserver(scene, scene.NodeRemovedEvent, self._onNodeRemoved)
 
     def guiMapping(self) -> dict:
         """Widgets by the names of their settings."""
@@ -45,68 +37,22 @@ class SegmentSection(LungSection):
             "closingMm": ui.closingSpinBox,
         }
 
-    def setParameterNode(self, parameterNode) -> None:
-        """Show another parameter node; None while the scene closes."""
-        super().setParameterNode(parameterNode)
-        if parameterNode is not None:
-            self._takeShownVolume()
-
-    def enter(self) -> None:
-        """Start with the volume that the views show."""
-        self._entered = True
-        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            if not self.hasObserver(composite, vtk.vtkCommand.ModifiedEvent, self._onViewModified):
-                self.addObserver(composite, vtk.vtkCommand.ModifiedEvent, self._onViewModified)
-        self._takeShownVolume()
-        super().enter()
-
-    def exit(self) -> None:
-        """Take the preview away."""
-        self._entered = False
-        self.removeObservers(self._onViewModified)
-        super().exit()
-
     def removeTemporaryView(self) -> None:
         """End the preview."""
         self.ui.previewCheckBox.checked = False
         self._removePreview()
 
-    def cleanup(self) -> None:
-        """Drop the observers; a run that is under way ends at its next step."""
-        self._closed = self._cancelled = True
-        super().cleanup()
+    def run(self, parameters, progress):
+        """Find the lungs."""
+        return self.logic.segment(
+            parameters.inputVolume,
+            parameters.outputSegmentation,
+            parameters.thresholdHu,
+            parameters.closingMm,
+            progress,
+        )
 
     # Buttons
-
-    def onApply(self) -> None:
-        """Run Logic.segment with progress and Cancel in the panel."""
-        parameters = self.parameterNode
-        if self._running or parameters is None or parameters.inputVolume is None:
-            return
-        self.widget.removeTemporaryViews()
-        self._running, self._cancelled = True, False
-        self._showProgress()
-        try:
-            done = self.attempt(
-                self.logic.segment,
-                parameters.inputVolume,
-                parameters.outputSegmentation,
-                parameters.thresholdHu,
-                parameters.closingMm,
-                self._onProgress,
-            )
-        finally:
-            self._running = False
-        if self._closed:
-            return
-        if done is not None and self.parameterNode is not None:
-            self.parameterNode.outputSegmentation = done.segmentationNode
-        self._showProgress()
-        self.widget.refresh()
-
-    def onCancel(self) -> None:
-        """Stop at the next step of the run."""
-        self._cancelled = True
 
     def onPreview(self, _checked=None) -> None:
         """Show what is darker than the threshold, or stop it."""
@@ -138,65 +84,17 @@ class SegmentSection(LungSection):
     def onClear(self) -> None:
         """Remove the lungs and what was made of them, and go back to the layout from before."""
         self.attempt(self.logic.clear, self.volume, self.segmentation)
-        if self._layoutBefore is not None and slicer.app.layoutManager() is not None:
-            slicer.app.layoutManager().setLayout(self._layoutBefore)
-        self._layoutBefore = None
-
-    # What the scene says
+        self._restoreLayout()
 
     def _onParametersModified(self, _caller=None, _event=None) -> None:
-        volume = self.volume
-        if volume is not self._observedVolume:
-            self._observedVolume = volume
-            self.problem = ""
-            self.widget.removeTemporaryViews()
-            self._takeItsSegmentation()
-        if self.segmentation is not self._observedSegmentation:
-            self._observe(self.segmentation)
+        super()._onParametersModified()
         if self._preview is not None:
             self._preview.setThreshold(self.parameterNode.thresholdHu)
-        self.refresh()
-
-    def _takeItsSegmentation(self) -> None:
-        """With another scan the lungs of the scan before must not be replaced."""
-        parameters = self.parameterNode
-        if parameters is None or parameters.inputVolume is None:
-            return
-        chosen = parameters.outputSegmentation
-        if chosen is None or segmenting.hasLungs(chosen):
-            parameters.outputSegmentation = segmenting.lungsOf(parameters.inputVolume)
-
-    def _observe(self, segmentationNode) -> None:
-        self.removeObservers(self._onSegmentsModified)
-        self._observedSegmentation = segmentationNode
-        if segmentationNode is not None:
-            kinds = slicer.vtkSegmentation
-            for event in (kinds.SourceRepresentationModified, kinds.SegmentAdded, kinds.SegmentRemoved):
-                self.addObserver(segmentationNode, event, self._onSegmentsModified)
-
-    def _onViewModified(self, _caller, _event) -> None:
-        self._takeShownVolume()
-
-    def _onSegmentsModified(self, _caller, _event) -> None:
-        if self._entered:
-            self.refresh()
-
-    def _onSceneGoes(self, _caller, _event) -> None:
-        self._cancelled = True
-        self.widget.removeTemporaryViews()
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _onNodeRemoved(self, _caller, _event, node) -> None:
-        if node is self._observedVolume:
-            self._cancelled = True
-            self.widget.removeTemporaryViews()
 
     # What the widgets show
 
     def _setUpWidgets(self) -> None:
         ui = self.ui
-        ui.applyButton.connect("clicked()", self.onApply)
-        ui.cancelButton.connect("clicked()", self.onCancel)
         ui.previewCheckBox.connect("toggled(bool)", self.onPreview)
         ui.tableButton.connect("clicked()", self.onTable)
         ui.histogramButton.connect("clicked()", self.onHistogram)
@@ -214,47 +112,10 @@ class SegmentSection(LungSection):
         table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         table.setFixedHeight((len(result_views.ROWS) + 1) * _ROW_HEIGHT + 8)
 
-    def _takeShownVolume(self) -> None:
-        """Start with the volume in the slice views, as long as none was chosen."""
-        parameters = self.parameterNode
-        if parameters is None or parameters.inputVolume is not None:
-            return
-        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            node = slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
-            if node is not None and node.GetClassName() == "vtkMRMLScalarVolumeNode":
-                parameters.inputVolume = node
-                return
-
     def _removePreview(self) -> None:
         if self._preview is not None:
             self._preview.remove()
             self._preview = None
-
-    def _onProgress(self, done: int, total: int, text: str) -> bool:
-        self.ui.progressBar.maximum = total
-        self.ui.progressBar.value = done
-        self.ui.progressBar.format = f"{text} %p%"
-        slicer.app.processEvents()
-        return not self._cancelled
-
-    def _showProgress(self) -> None:
-        """The bar with Cancel while running; all that would change the input is off meanwhile."""
-        ui = self.ui
-        ui.progressBar.value = 0
-        ui.progressBar.visible = ui.cancelButton.visible = self._running
-        for control in (ui.inputWidget, ui.applyButton, ui.resultWidget):
-            control.enabled = not self._running
-        self.widget.setOthersEnabled(self, not self._running)
-        if self._running:
-            ui.messageLabel.visible = False
-            slicer.app.processEvents()
-
-    def _show(self, show, *args) -> None:
-        manager = slicer.app.layoutManager()
-        before = manager.layout if manager is not None else None
-        self.attempt(show, *args)
-        if self._layoutBefore is None and manager is not None and manager.layout != before:
-            self._layoutBefore = before
 
     def refresh(self) -> None:
         """Bring all widgets into line with the scene."""

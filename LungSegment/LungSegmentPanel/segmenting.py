@@ -102,33 +102,14 @@ def hasLungs(segmentationNode) -> bool:
     """Whether a segmentation holds segments of this module."""
     from CTVolumeLib import scene_segments
 
-    return segmentationNode is not None and bool(scene_segments.own_segments(segmentationNode, OWNER))
+    return scene_segments.has_segments(segmentationNode, OWNER)
 
 
 def state(segmentationNode) -> tuple[int, ...]:
     """Changes whenever the voxels or the transform of the lungs do."""
     from CTVolumeLib import scene_segments
 
-    if segmentationNode is None:
-        return ()
-    segmentation = segmentationNode.GetSegmentation()
-    own = scene_segments.own_segments(segmentationNode, OWNER)
-    times = [
-        segmentation.GetSegment(identifier).GetRepresentation("Binary labelmap").GetMTime()
-        for name, identifier in own.items()
-        if name != DENSE
-    ]
-    parent = segmentationNode.GetParentTransformNode()
-    return (*times, parent.GetTransformToWorldMTime() if parent is not None else 0)
-
-
-def lungsOf(volumeNode):
-    """The segmentation that holds the lungs of a volume, or None."""
-    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-        if node.GetNodeReference(role) is volumeNode and hasLungs(node):
-            return node
-    return None
+    return scene_segments.change_times(segmentationNode, OWNER, but=DENSE)
 
 
 def lightOf(segmentationNode) -> Light | None:
