@@ -18,8 +18,8 @@ NAMES = {
 }
 
 SEGMENTS = (
-    LabelSegment(HEADREST, "headrest", (230 / 255, 159 / 255, 0 / 255), TERMINOLOGY["table"]),
-    LabelSegment(TABLE, "table", (86 / 255, 180 / 255, 233 / 255), TERMINOLOGY["table"]),
-    LabelSegment(OTHER, "other equipment", (204 / 255, 121 / 255, 167 / 255), TERMINOLOGY["foreign body"]),
+    LabelSegment(HEADREST, "Headrest", (230 / 255, 159 / 255, 0 / 255), TERMINOLOGY["table"]),
+    LabelSegment(TABLE, "Table", (86 / 255, 180 / 255, 233 / 255), TERMINOLOGY["table"]),
+    LabelSegment(OTHER, "Other equipment", (204 / 255, 121 / 255, 167 / 255), TERMINOLOGY["foreign body"]),
 )
 """Colours that the colour-blind can tell apart (Okabe and Ito, 2008). A headrest has no code of its own."""
