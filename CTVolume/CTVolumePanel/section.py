@@ -10,6 +10,9 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+_parameterNodes: set = set()
+"""Parameter nodes that panels have shown, kept on purpose: see ``setParameterNode``."""
+
 
 class PanelSection(VTKObservationMixin):
     """Base of the sections; a section overrides what it needs.
@@ -58,7 +61,15 @@ class PanelSection(VTKObservationMixin):
         return {}
 
     def setParameterNode(self, parameterNode) -> None:
-        """Show another parameter node; None while the scene closes."""
+        """Show another parameter node; None while the scene closes.
+
+        Slicer's wrapper observes its node until the node goes, also after ``disconnectGui``. Node, observer and wrapper
+        hold each other in Python, so that between two panels (Reload, a scene that closes) Python may collect all
+        three, while the node lives on in the scene and calls what was collected: Slicer would crash. Hence the nodes
+        are held here; they are one for each module.
+        """
+        if parameterNode is not None:
+            _parameterNodes.add(parameterNode.parameterNode)
         if self._connectedNode is not None:
             self._connectedNode.disconnectGui(self._guiTag)
             self.removeObserver(

@@ -295,6 +295,25 @@ def test_reload_makes_a_panel_that_works_and_takes_the_preview_away(slicer_app, 
     assert ui.applyButton.isEnabled()
     slicer_app.click(ui.previewCheckBox)
     assert slicer_app.scene.GetFirstNodeByName("threshold preview") is not None
+    slicer_app.click(ui.applyButton)
+    assert "GREEN" in ui.lightLabel.text
+
+
+def test_what_python_collects_during_reload_is_called_no_more(slicer_app, panel, volume):
+    """VTK goes on calling observers that Python collected: a crash of the whole program."""
+    import gc
+
+    cleanup = panel.widget.cleanup
+
+    def cleanUp():
+        cleanup()
+        gc.collect()
+
+    panel.widget.cleanup = cleanUp
+    fresh = slicer_app.reload("LungSegment")
+    fresh.widget.parameterNode.thresholdHu = -500
+    slicer_app.settle()
+    assert fresh.widget.sections[0].ui.thresholdSlider.value == -500
 
 
 def test_an_error_of_the_program_is_said_and_the_panel_goes_on(slicer_app, panel, volume, monkeypatch):
