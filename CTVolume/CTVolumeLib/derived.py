@@ -132,7 +132,7 @@ class _Writer:
         self._fill_hu, self._derivation = float(fill_hu), derivation
         self._meaning: Meaning = pixels.understand(headers, files)[2]
         digest = hashlib.sha256(np.packbits(removed).tobytes()).hexdigest()
-        self._key = [_FORMAT, headers[0].series_uid, derivation.text, derivation.version, f"{fill_hu!r}", digest]
+        self._key = [_FORMAT, headers[0].series_uid, derivation.text, derivation.version, f"{self._fill_hu!r}", digest]
         self._series_uid = generate_uid(entropy_srcs=_joined(self._key))
         numbers = [header.instance for header in headers]
         usable = None not in numbers and len(set(numbers)) == len(numbers)
@@ -180,12 +180,13 @@ class _Writer:
         dataset = derived_header.derive(template, header, self._derivation)
         dataset.SeriesInstanceUID = self._series_uid
         dataset.SOPInstanceUID = generate_uid(
-            entropy_srcs=_joined([*self._key, header.sop_uid or str(k), str(header.frame)])
+            entropy_srcs=_joined([*self._key, header.sop_uid, str(header.frame), str(k)])
         )
         dataset.InstanceNumber = self._numbers[k]
         if header.intercept is None or header.slope is None:  # say what the reader took the values for
             dataset.RescaleSlope = "1" if header.slope is None else f"{header.slope:.10g}"[:16]
-            dataset.RescaleIntercept = f"{self._meaning.intercept if header.intercept is None else header.intercept:g}"
+            intercept = self._meaning.intercept if header.intercept is None else header.intercept
+            dataset.RescaleIntercept = f"{intercept:.10g}"[:16]
         dataset.Rows, dataset.Columns = volume.array.shape[1:]
         self._unreadable += derived_header.save(dataset, stored, path)
 
@@ -207,7 +208,8 @@ class _Writer:
             text = f"{self._fill_hu:g} HU can't be stored in this series; {fill_hu:g} HU is the nearest that can."
             notes.append(("fill_rounded", text))
         if self._unreadable:
-            text = f"{self._unreadable} elements of the source's headers could not be read and were left out."
+            what = f"{self._unreadable} element{' was' if self._unreadable == 1 else 's were'}"
+            text = f"{what} left out of the headers, since the source's value is damaged."
             notes.append(("elements_left_out", text))
         return notes
 
@@ -227,7 +229,10 @@ def _headers_of(volume: CTVolume, files: Files) -> list[SliceHeader]:
         if len(frames) > 1:
             away = [np.inf if one.position is None else abs(one.position @ volume.axes()[:, 2] - place)
                     for one in frames]  # fmt: skip
-            frames = [frames[int(np.argmin(away))]] if min(away) <= max(SAME_PLACE_MM, 1e-3 * abs(place)) else []
+            frames = [one for one, mm in zip(frames, away) if mm <= SAME_PLACE_MM]
+        if len(frames) > 1:
+            text = f"{Path(text).name} holds several frames of one place, which can't be told apart any more."
+            raise CTError("no_dicom_source", text, "Write NRRD or NIfTI instead.")
         if len(frames) != 1:
             raise CTError("source_changed", f"{Path(text).name} no longer holds the slices.", _CHANGED_HINT)
         if frames[0].pixels.floats:

@@ -124,6 +124,8 @@ def derive(template: Dataset, header: SliceHeader, derivation: Derivation) -> Da
     dataset.set_original_encoding(*template.original_encoding, template.original_character_set)
     if "PerFrameFunctionalGroupsSequence" in dataset:
         _single_frame(dataset, header)
+    if not dataset.get("SOPClassUID"):
+        dataset.SOPClassUID = CTImageStorage
     _refer(dataset, template, header)
     words = _text(dataset, "DerivationDescription")
     dataset.DerivationDescription = f"{words}; {derivation.text}"[-1024:] if words else derivation.text[:1024]
@@ -131,7 +133,8 @@ def derive(template: Dataset, header: SliceHeader, derivation: Derivation) -> Da
     dataset.ImageType = _image_type(header, "PerFrameFunctionalGroupsSequence" in template)
     description = _text(dataset, "SeriesDescription") or "CT"
     dataset.SeriesDescription = f"{description[: 62 - len(derivation.suffix)].strip()}, {derivation.suffix}"
-    dataset.SeriesNumber = (_integer(dataset, "SeriesNumber") or 0) + derivation.series_step
+    number = (_integer(dataset, "SeriesNumber") or 0) + derivation.series_step
+    dataset.SeriesNumber = number if number < 1 << 31 else derivation.series_step
     maker = Dataset()
     maker.PurposeOfReferenceCodeSequence = [_coded(_MODIFIED_BY)]
     maker.Manufacturer, maker.ManufacturerModelName = MAKER, MAKER
