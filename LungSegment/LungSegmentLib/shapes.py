@@ -1,12 +1,14 @@
 """Morphology in millimetres on grids whose cells are not cubes, and what belongs together in a slice or in space.
 
-Distances come from SimpleITK's exact Euclidean map (Maurer et al., IEEE TPAMI 25:265, 2003), so that the same ball is
-meant whatever the spacing. Masks are (k, j, i) bool, spacings are mm along i, j, k.
+The same ball is meant whatever the spacing. A ball of a few cells is made of rows that are shifted over the mask, which
+takes a tenth of the time of a distance map; where distances themselves are wanted they come from SimpleITK's exact map
+(Maurer et al., IEEE TPAMI 25:265, 2003). Masks are (k, j, i) bool, spacings are mm along i, j, k.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -27,12 +29,21 @@ def distance(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
 
 def dilate(mask: np.ndarray, spacing: Sequence[float], radius_mm: float) -> np.ndarray:
     """All within a distance of a mask."""
-    return _in_its_box(mask, spacing, radius_mm, lambda away: away <= radius_mm)
+    result = np.zeros(mask.shape, bool)
+    if mask.any():
+        box = bounding_box(mask, spacing, radius_mm)
+        result[box] = _ball_over(mask[box], spacing, radius_mm)
+    return result
 
 
 def erode(mask: np.ndarray, spacing: Sequence[float], radius_mm: float) -> np.ndarray:
     """What is deeper in a mask than a distance; what touches the edge of the grid is not eroded from there."""
-    return _in_its_box(mask, spacing, min(spacing), lambda away: away < -radius_mm)
+    result = np.zeros(mask.shape, bool)
+    if mask.any():
+        box = bounding_box(mask, spacing, min(spacing))
+        inner = mask[box]
+        result[box] = inner & ~_ball_over(inner & _touched(~inner), spacing, radius_mm)
+    return result
 
 
 def close(mask: np.ndarray, spacing: Sequence[float], radius_mm: float) -> np.ndarray:
@@ -45,7 +56,7 @@ def close(mask: np.ndarray, spacing: Sequence[float], radius_mm: float) -> np.nd
     padded = np.pad(
         np.pad(inner, ((ends, ends), (0, 0), (0, 0)), mode="edge"), ((0, 0), (sides, sides), (sides, sides))
     )
-    closed = distance(~dilate(padded, spacing, radius_mm), spacing) > radius_mm
+    closed = ~_ball_over(~_ball_over(padded, spacing, radius_mm), spacing, radius_mm)
     result = mask.copy()
     result[box] |= closed[ends:-ends, sides:-sides, sides:-sides]
     return result
@@ -58,12 +69,21 @@ def fill(mask: np.ndarray, spacing: Sequence[float], largest_hole_mm2: float) ->
     """
     if not mask.any():
         return mask
-    filled = ndimage.binary_fill_holes(mask)
+    box = bounding_box(mask, spacing, 0.0)
+    inner = mask[box]
+    hollows, count = ndimage.label(~inner)
+    enclosed = np.ones(count + 1, bool)
+    for axis in range(3):
+        enclosed[np.take(hollows, (0, -1), axis)] = False
+    filled = inner | enclosed[hollows]
     holes, count = ndimage.label(~filled, IN_SLICE)
-    area = np.bincount(holes.ravel(), minlength=count + 1) * spacing[0] * spacing[1]
-    small = area <= largest_hole_mm2
+    small = np.bincount(holes.ravel(), minlength=count + 1) * spacing[0] * spacing[1] <= largest_hole_mm2
+    for edge in (holes[:, (0, -1)], holes[:, :, (0, -1)]):
+        small[edge] = False
     small[0] = False
-    return filled | small[holes]
+    result = mask.copy()
+    result[box] = filled | small[holes]
+    return result
 
 
 def enclosed_in_slices(mask: np.ndarray) -> np.ndarray:
@@ -88,23 +108,12 @@ def largest(mask: np.ndarray) -> np.ndarray:
 
 def bounding_box(mask: np.ndarray, spacing: Sequence[float], margin_mm: float) -> tuple[slice, slice, slice]:
     """Ranges of k, j, i that hold a mask and a margin, inside the grid."""
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    held = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
     margins = [int(np.ceil(margin_mm / step)) for step in spacing[::-1]]
     return tuple(
-        slice(max(part.start - margin, 0), min(part.stop + margin, size))
-        for part, margin, size in zip(box, margins, mask.shape)
+        slice(max(int(places[0]) - margin, 0), min(int(places[-1]) + 1 + margin, size))
+        for places, margin, size in zip(held, margins, mask.shape)
     )
-
-
-def _in_its_box(
-    mask: np.ndarray, spacing: Sequence[float], margin_mm: float, choose: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """What is chosen by distance around a mask, computed only where it can be."""
-    result = np.zeros(mask.shape, bool)
-    if mask.any():
-        box = bounding_box(mask, spacing, margin_mm)
-        result[box] = choose(distance(mask[box], spacing))
-    return result
 
 
 def image_of(array: np.ndarray, spacing: Sequence[float]) -> sitk.Image:
@@ -112,3 +121,43 @@ def image_of(array: np.ndarray, spacing: Sequence[float]) -> sitk.Image:
     image = sitk.GetImageFromArray(array)
     image.SetSpacing([float(step) for step in spacing])
     return image
+
+
+def _touched(mask: np.ndarray) -> np.ndarray:
+    """A mask with all cells that it touches by a face, an edge or a corner."""
+    result = mask.copy()
+    for axis in range(3):
+        before = result.copy()
+        for to, source in (_shifted(1), _shifted(-1)):
+            place, origin = [slice(None)] * 3, [slice(None)] * 3
+            place[axis], origin[axis] = to, source
+            result[tuple(place)] |= before[tuple(origin)]
+    return result
+
+
+def _ball_over(mask: np.ndarray, spacing: Sequence[float], radius_mm: float) -> np.ndarray:
+    """All within a distance of a mask, inside the grid."""
+    across, down, along = spacing
+    by_width: dict[int, list[tuple[int, int]]] = {}
+    reach_k, reach_j = (int(radius_mm / step) for step in (along, down))
+    for k, j in itertools.product(range(-reach_k, reach_k + 1), range(-reach_j, reach_j + 1)):
+        left = radius_mm**2 - (k * along) ** 2 - (j * down) ** 2
+        if left >= 0:
+            by_width.setdefault(int(np.sqrt(left) / across), []).append((k, j))
+    result = mask.copy()
+    row = mask.copy()  # the mask, wider by this many cells to both sides
+    for width in range(max(by_width, default=0) + 1):
+        if width:
+            for to, source in (_shifted(width), _shifted(-width)):
+                row[:, :, to] |= mask[:, :, source]
+        for k, j in by_width.get(width, []):
+            (to_k, from_k), (to_j, from_j) = _shifted(k), _shifted(j)
+            result[to_k, to_j] |= row[from_k, from_j]
+    return result
+
+
+def _shifted(step: int) -> tuple[slice, slice]:
+    """Where something goes that is moved along an axis, and from where."""
+    if step >= 0:
+        return slice(step, None), slice(None, -step or None)
+    return slice(None, step), slice(-step, None)
