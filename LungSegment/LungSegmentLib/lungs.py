@@ -52,6 +52,7 @@ _CRUMB_SHARE = 0.01
 _WIDE_MM, _APEX_MM = 20.0, 40.0
 _GAS_HU, _POCKET_ML = -970, 2.0
 _AROUND_MM, _LUNG_AROUND = (4.0, 8.0), 0.25
+_FAR_MM = 1e3
 
 Progress = Callable[[int, int, str], bool]
 
@@ -339,32 +340,63 @@ def _onto_voxels(
     """
     edge = max(cells.spacing[:2])
     box = bounding_box((lungs > 0) | lumen, cells.spacing, 2 * edge)
-    left, right, tube = (distance(part[box], cells.spacing) for part in (lungs == LEFT, lungs == RIGHT, lumen))
-    first = [part.start * factor for part, factor in zip(box, cells.factors)]
-    stop = [min(part.stop * factor, size) for part, factor, size in zip(box, cells.factors, hu.shape)]
-    # Sparse, since each voxel lies between two cells; products of full matrices take ten times as long.
-    along, down, across = (
-        sparse.csr_array(interpolation(b - a, factor, part.stop - part.start))
-        for a, b, factor, part in zip(first, stop, cells.factors, box)
-    )
-    window = (slice(first[1], stop[1]), slice(first[2], stop[2]))
-    for k in range(along.shape[0]):
-        used, weights = along[[k]].indices, along[[k]].data
-        to_left, to_right, to_tube = (
-            down @ (across @ np.tensordot(weights, field[used], 1).T).T for field in (left, right, tube)
-        )
+    ranges = _voxels_of(box, cells, hu.shape)
+    window = ranges[1:]
+    parts = [_Surface(part, cells, hu.shape) for part in (lungs == LEFT, lungs == RIGHT, lumen)]
+    for k in range(ranges[0].start, ranges[0].stop):
+        to_left, to_right, to_tube = (part.distances(k, window) for part in parts)
         to_lung = np.minimum(to_left, to_right)
-        plane = hu[first[0] + k][window]
+        plane = hu[k][window]
         dark = plane < SURFACE_HU
         # What is darker than the threshold, but not than the surface, is more than half tissue at the rim.
         tissue = ~dark & (plane < threshold_hu) & (to_lung > -0.01)
         inside = ((to_lung < 0.01) & ~tissue) | ((to_lung < 0.9 * edge) & dark)
-        airway = (to_tube < 0.6 * edge) & dark & (to_tube < to_lung)
-        sides_here = np.where(to_left <= to_right, np.uint8(LEFT), np.uint8(RIGHT))
-        target = labels[first[0] + k][window]
-        target[...] = np.where(
-            airway, np.uint8(AIRWAY), np.where(inside & (to_tube > _WALL_LEFT_MM / 2), sides_here, 0)
+        inside &= to_tube > _WALL_LEFT_MM / 2
+        target = labels[k][window]
+        np.copyto(target, np.where(to_left <= to_right, np.uint8(LEFT), np.uint8(RIGHT)), where=inside)
+        if to_tube.min() < 0.6 * edge:
+            np.copyto(target, np.uint8(AIRWAY), where=(to_tube < 0.6 * edge) & dark & (to_tube < to_lung))
+
+
+class _Surface:
+    """Distances from the surface of a part that is known on the cells, on the slices of the scan."""
+
+    def __init__(self, part: np.ndarray, cells: Cells, shape: tuple[int, int, int]) -> None:
+        self._window: tuple[slice, slice] | None = None
+        if not part.any():
+            return
+        box = bounding_box(part, cells.spacing, 2 * max(cells.spacing[:2]))
+        slices, *self._window = _voxels_of(box, cells, shape)
+        self._first = slices.start
+        self._field = distance(part[box], cells.spacing)
+        self._along, down, across = (
+            interpolation(voxels.stop - voxels.start, factor, places.stop - places.start)
+            for voxels, factor, places in zip((slices, *self._window), cells.factors, box)
         )
+        # Sparse, since each voxel lies between two cells; products of full matrices take ten times as long.
+        self._down, self._across = sparse.csr_array(down), sparse.csr_array(across)
+
+    def distances(self, k: int, window: tuple[slice, slice]) -> np.ndarray:
+        """(j, i) float32 mm in a window of a slice: negative inside; far away where the part is not near."""
+        result = np.full([part.stop - part.start for part in window], _FAR_MM, np.float32)
+        if self._window is None or not 0 <= k - self._first < len(self._along):
+            return result
+        weights = self._along[k - self._first]
+        used = np.flatnonzero(weights)
+        cells = np.tensordot(weights[used], self._field[used], 1)
+        place = tuple(slice(own.start - all_.start, own.stop - all_.start) for own, all_ in zip(self._window, window))
+        result[place] = self._down @ (self._across @ cells.T).T
+        return result
+
+
+def _voxels_of(
+    box: tuple[slice, slice, slice], cells: Cells, shape: tuple[int, int, int]
+) -> tuple[slice, slice, slice]:
+    """The voxels in a box of cells."""
+    return tuple(
+        slice(part.start * factor, min(part.stop * factor, size))
+        for part, factor, size in zip(box, cells.factors, shape)
+    )
 
 
 def _no_lungs(reason: str) -> CTError:

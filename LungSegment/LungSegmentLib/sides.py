@@ -31,8 +31,10 @@ def split(lungs: np.ndarray, cells: Cells, middle: float) -> tuple[np.ndarray, b
         (k, j, i) uint8 with LEFT and RIGHT, and whether there are two lungs.
     """
     across = cells.spacing[0]
-    depth = -distance(lungs, cells.spacing)
+    depth = None
     for eroded in _ERODED_MM:
+        if eroded and depth is None:  # most lungs are apart from the start
+            depth = -distance(lungs, cells.spacing)
         labels, count = ndimage.label(depth > eroded if eroded else lungs)
         sizes = np.bincount(labels.ravel(), minlength=count + 1)
         sizes[0] = 0
