@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 SCANS, SLICES = 12, 100
 BATCHES = 12
@@ -28,25 +29,42 @@ def run() -> list[tuple[str, str]]:
     )
     for batch in {batch[0].shape[1]: batch for batch in made}.values():
         model.train_on_batch(*batch)  # compiles, once for each length
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     for batch in made:
         model.train_on_batch(*batch)
-    network = time.perf_counter() - started
+    network, network_cpu = time.perf_counter() - started, time.process_time() - cpu
 
     model.fit(sequences.pipeline(0, 1), steps_per_epoch=BATCHES, shuffle=False, verbose=0)  # compiles its own step
-    started, cpu = time.perf_counter(), time.process_time()
-    model.fit(sequences.pipeline(1, 2), steps_per_epoch=BATCHES, shuffle=False, verbose=0)
+    started, cpu, ready = time.perf_counter(), time.process_time(), ready_seconds()
+    model.fit(sequences.pipeline(0, 1), steps_per_epoch=BATCHES, shuffle=False, verbose=0)  # the same batches
     together, together_cpu = time.perf_counter() - started, time.process_time() - cpu
+    ready = ready_seconds() - ready
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return [
         ("batches of 256 slices in a second, input pipeline alone", f"{BATCHES / pipeline:.1f}"),
         ("the same, network alone (forward, backward, update)", f"{BATCHES / network:.2f}"),
         ("the pipeline makes this many times as many as the network takes", f"{network / pipeline:.1f}"),
-        ("processor time of the pipeline for a batch", f"{pipeline_cpu / BATCHES:.2f} s"),
+        (
+            "processor time for a batch: pipeline, network, both together",
+            f"{pipeline_cpu / BATCHES:.2f} + {network_cpu / BATCHES:.2f}, {together_cpu / BATCHES:.2f} s",
+        ),
         ("an epoch together: batches in a second", f"{BATCHES / together:.2f}"),
         ("the same, cores busy with it", f"{together_cpu / together:.2f} of {cores} (load {os.getloadavg()[0]:.1f})"),
+        ("the same, threads running or ready to run, whatever else the machine does", f"{ready / together:.2f}"),
     ]
+
+
+def ready_seconds() -> float:
+    """Seconds that the threads of this process have run or waited for a core, by Linux' scheduler; nan elsewhere.
+
+    On a machine with other work the cores that a program gets say nothing of it; how many it could use does.
+    """
+    try:
+        lines = [path.read_text() for path in Path("/proc/self/task").glob("*/schedstat")]
+    except OSError:  # a thread has ended meanwhile, or this is not Linux
+        return float("nan")
+    return sum(int(number) for line in lines for number in line.split()[:2]) / 1e9 if lines else float("nan")
 
 
 def scans(dataset) -> list:
