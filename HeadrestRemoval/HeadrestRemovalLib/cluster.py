@@ -1,4 +1,11 @@
-"""Headrest, table and other equipment by clustering: K-means on HU, connected components, place and shape."""
+"""Headrest, table and other equipment by clustering: K-means on HU, connected components, place and shape.
+
+1. K-means parts the HU of the scan into classes (``kmeans``); between those of foam and of tissue lies what is solid.
+2. The patient is the thick parts of tissue with all they enclose (``body``).
+3. Equipment is what is solid and no patient, and what is fainter, but more than air (``faint``).
+4. What is equipment is told apart into headrest, table and others by where it lies (``kinds``).
+5. Surfaces are found on the scan's own voxels (``surface``).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
-from scipy import ndimage
 
+from . import body as bodies
+from . import faint, kinds, kmeans, surface
 from .contact import contact_cm2
-from .labels import PATIENT, TABLE
+from .grid import Cells, cells_of
+from .labels import PATIENT
 from .results import EquipmentResult, Progress
 
 
@@ -19,10 +28,16 @@ class ClusterOptions:
     """How equipment is found.
 
     Attributes:
-        classes: number of classes of HU: air, foam, soft tissue, bone and so on.
+        classes: number of classes of HU: air, foam, fat, soft tissue, bone.
     """
 
     classes: int = 5
+
+    def __post_init__(self) -> None:
+        if not 3 <= self.classes <= 12:
+            raise CTError(
+                "bad_option", f"{self.classes} classes don't tell air, foam and tissue apart.", "Choose 3 to 12."
+            )
 
 
 def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Progress | None = None) -> EquipmentResult:
@@ -37,19 +52,61 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
         CTError: ``not_ct``, ``no_body``, ``too_few_slices``, ``cancelled``.
     """
     options = options or ClusterOptions()
-    if progress and not progress(0, 1, "Looking for equipment"):
-        raise CTError("cancelled", "Looking for equipment was cancelled.", "")
+    steps = _Steps(progress)
     labels = np.zeros(volume.array.shape, np.uint8)
     axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
-    solid = axial.array > -400
-    core, count = ndimage.label(ndimage.binary_erosion(solid, np.ones((1, 3, 3), bool)))
-    if not count:
-        raise CTError("no_body", "No body was found in this scan.", "Choose a CT of a patient.")
-    sizes = np.bincount(core.ravel())
-    sizes[0] = 0
-    body = ndimage.binary_dilation(core == sizes.argmax(), np.ones((1, 3, 3), bool), iterations=2)
-    for k in range(len(body)):
-        body[k] = ndimage.binary_fill_holes(body[k])
-    target[body] = PATIENT
-    target[(axial.array > -900) & ~body] = TABLE
+    if len(axial.array) < 2:
+        raise CTError("too_few_slices", "The scan has a single slice.", "Choose a scan of at least two slices.")
+    steps("Reading the slices")
+    cells = cells_of(axial)
+    if _fills_the_picture(cells):
+        target[...] = PATIENT
+        return EquipmentResult(labels, warnings=_warnings_without_equipment(cut=True))
+    steps("Clustering the densities")
+    threshold = kmeans.tissue_threshold(kmeans.classes(*kmeans.histogram(cells.hu), options.classes))
+    steps("Looking for the patient")
+    body = bodies.find(cells, threshold)
+    steps("Looking for equipment")
+    equipment = faint.find(cells, body)
+    steps("Telling headrest from table")
+    kind = kinds.tell_apart(equipment.mask, body, cells)
+    steps("Finding the surfaces")
+    surface.onto_voxels(body, equipment, kind, cells, axial.array, target, threshold)
+    steps("Done")
     return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), ())
+
+
+def _fills_the_picture(cells: Cells) -> bool:
+    """Whether a scan holds a body and no air around it.
+
+    Raises:
+        CTError: ``not_ct``, ``no_body``.
+    """
+    low, high = np.percentile(cells.hu, [0.5, 99.5])
+    if high < -150:
+        raise CTError("no_body", "No patient was found in this scan: it holds air only.", "Choose another scan.")
+    if low > -40 or high - low < 20:
+        raise CTError(
+            "not_ct",
+            "The scan holds neither air nor fat, so it is empty, or its values are no Hounsfield units.",
+            "Choose a CT; MR and PET have other values.",
+        )
+    return low > -200
+
+
+def _warnings_without_equipment(cut: bool) -> tuple[tuple[str, str], ...]:
+    return ()
+
+
+class _Steps:
+    """Tells the caller what is done, and stops when it does not want more."""
+
+    _TOTAL = 6
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress, self._done = progress, 0
+
+    def __call__(self, text: str) -> None:
+        if self._progress and not self._progress(self._done, self._TOTAL, text):
+            raise CTError("cancelled", "Looking for equipment was cancelled.", "")
+        self._done += 1

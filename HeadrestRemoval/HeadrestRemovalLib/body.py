@@ -1,0 +1,171 @@
+"""The patient on the cells: thick parts of tissue, what grows out of them, and all that their skin encloses.
+
+Shells, sheets and cables are thin, so they fall away when the dense part of the scan is opened. Arms, hands and legs
+are parts of their own where the scan cuts what connects them, so each thick part is judged by what it is made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from CTVolumeLib.errors import CTError
+from scipy import ndimage
+
+from .components import Components, components
+from .constant import explained
+from .grid import Cells
+from .head import head_slices
+from .shapes import ALL_AROUND, IN_SLICE, distance, grow, holes, reached, shrink
+
+OPEN_MM = 4.0
+"""What is up to twice as thin is no thick part: shells of headrests and tables, sheets, cables; ears and noses, too."""
+
+_EAR_MM, _EAR_ML = 28.0, 25.0
+_CRUMB_MM, _CRUMB_ML = 8.0, 1.0
+_RIM_MM = 5.0
+_PART_ML = 0.4
+_CUT_LUNG_HU = (-960, -450)
+
+
+@dataclass(frozen=True, eq=False)
+class Body:
+    """The patient on the cells.
+
+    Attributes:
+        mask: (k, j, i) bool, with all that the skin encloses.
+        solid: (k, j, i) bool: what is as dense as tissue, patient or not.
+        thin: (k, j, i) bool: of that, what is no patient.
+        head: (k,) bool: slices through the head, from the vertex to the neck.
+        padding: (j, i) bool: outside a round field of view.
+        cut: whether the field of view cuts the patient at a side.
+    """
+
+    mask: np.ndarray
+    solid: np.ndarray
+    thin: np.ndarray
+    head: np.ndarray
+    padding: np.ndarray
+    cut: bool
+
+
+def find(cells: Cells, threshold_hu: float) -> Body:
+    """Find the patient.
+
+    Args:
+        cells: the scan.
+        threshold_hu: what is denser is tissue or hard equipment.
+
+    Raises:
+        CTError: ``no_body``.
+    """
+    step = cells.step_mm
+    solid = cells.hu > threshold_hu
+    padding = outside_round_field(cells)
+    # A body that is cut by the field of view goes on beyond it.
+    deep = shrink(solid | padding, step, OPEN_MM) & solid
+    core = _thick_parts_of_patient(components(deep, cells), solid, cells)
+    if not core.any():
+        raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
+    body = grow(core, step, OPEN_MM + step, within=solid)
+    head = head_slices(cells, body)
+    body |= _small_parts(solid & ~body, body, head, cells)
+    inside = _filled(body, solid, cells, padding)
+    edge = padding.copy()
+    edge[[0, -1]] = edge[:, [0, -1]] = True
+    near_edge = ndimage.binary_dilation(edge, iterations=2)
+    cut = np.count_nonzero(body & near_edge) * step * cells.spacing[2] > 500
+    return Body(inside, solid, solid & ~inside, head, padding, bool(cut))
+
+
+def outside_round_field(cells: Cells) -> np.ndarray:
+    """(j, i) bool: cells outside the smallest circle about the middle of the picture beyond which all is alike."""
+    rows, columns = cells.hu.shape[1:]
+    j, i = np.arange(rows) - (rows - 1) / 2, np.arange(columns) - (columns - 1) / 2
+    away = np.hypot(j[:, None] * cells.spacing[1], i[None, :] * cells.spacing[0])
+    lowest = cells.hu.min()
+    used = (cells.hu > max(lowest, -1015) + 5).any(axis=0) if lowest > -1015 else (cells.hu > lowest + 5).any(axis=0)
+    radius = away[used].max(initial=0.0)
+    padding = away > radius
+    # All four corners, or it is no round field.
+    corners = padding[[0, 0, -1, -1], [0, -1, 0, -1]]
+    return padding if corners.all() else np.zeros_like(padding)
+
+
+def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: the thick parts that are made as people are, rather than as equipment."""
+    tissue = parts.fat + parts.muscle + parts.bone
+    like = (tissue > 0.5) & (parts.fat + parts.muscle > 0.35) & (parts.millilitres > _PART_ML)
+    if not like.any():
+        return np.zeros_like(solid)
+    main = int(np.argmax(np.where(like, parts.millilitres * (parts.fat + parts.muscle), 0)))
+    mixed = (parts.fat > 0.03) & (parts.muscle > 0.03) | (parts.bone > 0.03)
+    # Of a piece of equipment most is thin; of an elbow or a breast that reaches into the scan next to nothing.
+    core = parts.labels == main
+    rest = solid & ~grow(core, cells.step_mm, OPEN_MM + cells.step_mm, within=solid)
+    whole, count = ndimage.label(rest, ALL_AROUND)
+    thick = grow(parts.labels > 0, cells.step_mm, OPEN_MM, within=solid)
+    share = np.bincount(whole[thick], minlength=count + 1) / np.maximum(np.bincount(whole.ravel()), 1)
+    belongs = np.zeros(parts.count + 1)
+    for number, box in enumerate(parts.boxes, start=1):
+        if like[number] and number != main:
+            inside = whole[box][parts.labels[box] == number]
+            belongs[number] = share[np.bincount(inside[inside > 0], minlength=1).argmax()] if inside.any() else 1.0
+    chosen = like & (((belongs > 0.5) & mixed) | (belongs > 0.75))
+    chosen[main] = True
+    return parts.chosen(chosen)
+
+
+def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: ears, nose, lips, folds of skin: small thin parts on the skin, not pieces of shells."""
+    own = thin & ~explained(thin, cells)
+    parts = components(own, cells, ALL_AROUND)
+    touches = parts.touching(grow(body, cells.step_mm, cells.step_mm))
+    away = distance(body, cells.spacing)
+    farthest = np.zeros(parts.count + 1)
+    np.maximum.at(farthest, parts.labels.ravel(), away.ravel())
+    nearest = np.full(parts.count + 1, np.inf)
+    np.minimum.at(nearest, parts.labels.ravel(), away.ravel())
+    small = touches & (farthest < _EAR_MM) & (parts.millilitres < _EAR_ML)
+    on_head = parts.touching(np.broadcast_to(head[:, None, None], body.shape))
+    small |= on_head & (nearest < _CRUMB_MM) & (farthest < _EAR_MM) & (parts.millilitres < _CRUMB_ML)
+    result = parts.chosen(small)
+    # Of larger ones what is near: on the head as far as an ear goes, elsewhere as a fold of skin.
+    reach = np.where(head, _EAR_MM / 2, _RIM_MM)[:, None, None]
+    result |= parts.chosen(touches & ~small) & (away <= reach)
+    return result
+
+
+def _filled(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarray) -> np.ndarray:
+    """The body with all that it encloses in a slice, but not what lies between it and equipment.
+
+    Lungs that the field of view cuts are enclosed, too: they have the body before and behind them, and are as dense
+    as lung throughout.
+    """
+    enclosed = holes(body)
+    equipment = solid & ~body
+    parts = components(equipment, cells, ALL_AROUND)
+    outside = parts.share(~enclosed) > 0.3
+    foreign = parts.chosen(outside) & enclosed
+    if foreign.any():
+        enclosed &= ~reached(foreign, enclosed, IN_SLICE)
+    result = body | enclosed
+    open_ = ~result & ~padding
+    labels, count = ndimage.label(open_, IN_SLICE)
+    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
+    lung = open_ & (cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])
+    inside = _between(result)
+    dense, held = (np.bincount(labels[mask], minlength=count + 1) / sizes for mask in (lung, inside & open_))
+    chosen = (dense > 0.7) & (held > 0.6) & (sizes * cells.step_mm**2 > 100)
+    chosen[0] = False
+    return result | chosen[labels]
+
+
+def _between(body: np.ndarray) -> np.ndarray:
+    """(k, j, i) bool: what has body before and behind it, or on its left and right."""
+    result = np.zeros_like(body)
+    for axis in (1, 2):
+        ahead = np.maximum.accumulate(body, axis=axis)
+        behind = np.flip(np.maximum.accumulate(np.flip(body, axis), axis=axis), axis)
+        result |= ahead & behind
+    return result

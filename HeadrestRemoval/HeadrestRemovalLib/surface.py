@@ -1,0 +1,62 @@
+"""Where patient and equipment end exactly: from cells back to the scan's own voxels."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from .body import Body
+from .faint import Equipment
+from .grid import Cells, enlarge
+from .labels import PATIENT
+from .shapes import grow, shrink
+
+SKIN_HU = -500
+"""Half-way between air and skin."""
+
+_SHARED_HU = -650
+"""A voxel on the skin that is denser is a third skin."""
+
+
+def onto_voxels(
+    body: Body, equipment: Equipment, kind: np.ndarray, cells: Cells, hu: np.ndarray, labels: np.ndarray,
+    threshold_hu: float,
+) -> None:  # fmt: skip
+    """Write the labels of the voxels.
+
+    Args:
+        body: the patient on the cells.
+        equipment: likewise.
+        kind: (k, j, i) uint8 label of the equipment on the cells.
+        cells: the grid of them.
+        hu: (K, J, I) the scan.
+        labels: (K, J, I) uint8 zeros, is filled.
+        threshold_hu: what is denser is tissue or hard equipment.
+    """
+    step = cells.step_mm
+    inner = shrink(body.mask, step, step)
+    outer = grow(body.mask, step, step)
+    spread = _nearest(kind)
+    size = tuple(factor // 2 * 2 + 1 for factor in cells.factors[1:])
+    shape = hu.shape[1:]
+    for k in range(len(hu)):
+        cell = k // cells.factors[0]
+        plane = hu[k]
+
+        def large(mask: np.ndarray, cell: int = cell) -> np.ndarray:
+            return enlarge(mask[cell], cells.factors, shape)
+
+        inside, near = large(inner), large(outer)
+        there, beside = large(kind), large(spread)
+        patient = inside | (near & (plane > SKIN_HU) & ((there == 0) | large(body.mask)))
+        skin = ndimage.binary_dilation(patient, np.ones((3, 3), bool)) & near & (plane > _SHARED_HU) & (there == 0)
+        patient |= skin | (large(equipment.hair) & (plane > equipment.faint_hu))
+        smooth = ndimage.uniform_filter(np.clip(plane, -1100, 1500).astype(np.float32), size, mode="nearest")
+        more = (smooth > equipment.faint_hu) | (plane > equipment.faint_hu + 60)
+        found = (beside > 0) & more & ~patient
+        labels[k] = np.where(patient, np.uint8(PATIENT), np.where(found, beside, 0))
+
+
+def _nearest(kind: np.ndarray) -> np.ndarray:
+    """(k, j, i) uint8: the kinds spread by one cell in their slice, where there is none."""
+    return np.where(kind > 0, kind, ndimage.grey_dilation(kind, size=(1, 3, 3)))
