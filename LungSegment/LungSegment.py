@@ -46,90 +46,45 @@ class LungSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         # First what setup() needs: without a parent the base class calls it at once.
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.sections = []
-        self._parameterNode = None
+        self.column = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    @property
+    def sections(self):
+        """The sections from top to bottom."""
+        return self.column.sections
 
     @property
     def parameterNode(self):
         """Settings of all sections; None while the scene closes."""
-        return self._parameterNode
+        return self.column.parameterNode
 
     def setup(self):
         """Build the column."""
         super().setup()
-        self.logic = LungSegmentLogic()
-        for makeSection in _sections():
-            section = makeSection(self)
-            self.sections.append(section)
-            self.layout.addWidget(section.button)
-        self.layout.addStretch(1)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartsToClose)
-        self.addObserver(scene, scene.EndCloseEvent, self._onSceneChanged)
-        self.addObserver(scene, scene.EndImportEvent, self._onSceneChanged)
-        self.initializeParameterNode()
-        if getattr(self.parent, "isEntered", False):  # Reload makes a new panel and does not enter it
-            self.enter()
+        from CTVolumePanel.column import Column
 
-    def initializeParameterNode(self):
-        """Take the parameter node of the scene, or make one."""
-        self._setParameterNode(self.logic.getParameterNode())
+        self.logic = LungSegmentLogic()
+        self.column = Column(self, _sections())
 
     def onReload(self):
         """Reload the whole panel, not the module's file alone."""
-        import sys
+        from CTVolumePanel.column import forget
 
-        for name in [name for name in sys.modules if name.split(".")[0] == "LungSegmentPanel"]:
-            del sys.modules[name]
+        forget("LungSegmentPanel")
         super().onReload()
 
     def enter(self):
         """The user opened the module."""
-        self.initializeParameterNode()
-        for section in self.sections:
-            section.enter()
+        self.column.enter()
 
     def exit(self):
         """The user opened another module."""
-        for section in self.sections:
-            section.exit()
+        self.column.exit()
 
     def cleanup(self):
         """The module is unloaded or reloaded."""
-        for section in self.sections:
-            section.cleanup()
-        self._setParameterNode(None)
-        self.removeObservers()
-
-    def refresh(self):
-        """Bring all sections into line with the scene."""
-        for section in self.sections:
-            section.refresh()
-
-    def removeTemporaryViews(self, but=None):
-        """Take the preview and the step of the recipe out of the views, that of one section excepted."""
-        for section in self.sections:
-            if section is not but:
-                section.removeTemporaryView()
-
-    def setOthersEnabled(self, running, enabled):
-        """Switch the other sections off while one is running."""
-        for section in self.sections:
-            if section is not running:
-                section.form.enabled = enabled
-
-    def _setParameterNode(self, parameterNode):
-        self._parameterNode = parameterNode
-        for section in self.sections:
-            section.setParameterNode(parameterNode)
-
-    def _onSceneStartsToClose(self, _caller, _event):
-        self._setParameterNode(None)
-
-    def _onSceneChanged(self, _caller, _event):
-        # Also while another module is shown: the next scene's settings are there when the user comes back.
-        self.initializeParameterNode()
+        self.column.cleanup()
 
 
 class LungSegmentLogic(ScriptedLoadableModuleLogic):

@@ -31,6 +31,7 @@ from .volume import CTVolume
 __all__ = [
     "TERMINOLOGY",
     "LabelSegment",
+    "check_present",
     "markups_from_points",
     "node_from_volume",
     "place_of_node",
@@ -40,6 +41,7 @@ __all__ = [
     "results",
     "segmentation_from_labels",
     "set_results",
+    "show_beside_in_subject_hierarchy",
     "show_in_subject_hierarchy",
     "sources_of_node",
     "table_from_columns",
@@ -132,6 +134,33 @@ def show_in_subject_hierarchy(node, under) -> None:
         tree.SetItemParent(item, parent)
     else:
         tree.CreateItem(parent, node)
+
+
+def show_beside_in_subject_hierarchy(node, other) -> None:
+    """Put a volume beside the one that it was made from, under the same study, and with the same modality."""
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    beside = tree.GetItemByDataNode(other)
+    parent = tree.GetItemParent(beside) if beside else tree.GetSceneItemID()
+    item = tree.GetItemByDataNode(node)
+    if item:
+        tree.SetItemParent(item, parent)
+    else:
+        item = tree.CreateItem(parent, node)
+    modality = tree.GetItemAttribute(beside, "DICOM.Modality") if beside else ""
+    if modality:
+        tree.SetItemAttribute(item, "DICOM.Modality", modality)
+
+
+def check_present(node, *others) -> None:
+    """Whether nodes are still in the scene after Slicer handled events; ``others`` may be None.
+
+    Raises:
+        CTError: one of them is not.
+    """
+    for one in (node, *others):
+        if one is not None and (one.GetScene() is None or not one.GetScene().IsNodePresent(one)):
+            text = f"{node.GetName()} or its segmentation was removed meanwhile."
+            raise CTError("no_volume", text, "Choose them again.")
 
 
 @contextmanager

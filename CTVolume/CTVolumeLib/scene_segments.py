@@ -70,7 +70,7 @@ def write_segments(segmentation_node, volume_node, labels: np.ndarray, segments:
     Args:
         segmentation_node: any; an empty one takes over geometry and transform of the volume.
         volume_node: what the labels belong to.
-        labels: (k, j, i) integers below 256 on its grid.
+        labels: (k, j, i) integers below 256 on its grid. Values without a segment are left out.
         segments: one for each value that is written; they must not overlap segments that are written apart.
         owner: name of the module.
 
@@ -85,7 +85,9 @@ def write_segments(segmentation_node, volume_node, labels: np.ndarray, segments:
     if not segmentation.GetNumberOfSegments():
         segmentation_node.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
         segmentation_node.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-    layer = _image(labels.astype(np.uint8, copy=False), _geometry(volume_node, segmentation_node))
+    # Slicer would paint values that no segment has in some colour.
+    labels = np.where(np.isin(labels, [entry.value for entry in segments]), labels, 0).astype(np.uint8)
+    layer = _image(labels, _geometry(volume_node, segmentation_node))
     own = own_segments(segmentation_node, owner)
     has_surface = segmentation.ContainsRepresentation(_SURFACE)
     with slicer.util.NodeModify(segmentation_node):

@@ -34,10 +34,15 @@ def remove(volume: CTVolume, labels: np.ndarray, fill: float | str = AIR_HU) -> 
             f"The labels have the shape {labels.shape}, the scan {volume.array.shape}.",
             "Use labels that were made from this scan.",
         )
-    value = _air_of(volume, labels) if fill == "air" else _number(fill, volume.array.dtype)
+    value = fill_value(volume, labels, fill)
     array = volume.array.copy()
     array[np.isin(labels, EQUIPMENT)] = value
     return volume.with_array(array)
+
+
+def fill_value(volume: CTVolume, labels: np.ndarray, fill: float | str = AIR_HU) -> float:
+    """HU that ``remove`` fills equipment with; arguments and errors as there."""
+    return _air_of(volume, labels) if fill == "air" else _number(fill, volume.array.dtype)
 
 
 def _air_of(volume: CTVolume, labels: np.ndarray) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import slicer
 import slicer.util
+from CTVolumePanel import result_tables
 from slicer.i18n import tr as _
 
 from . import segmenting
@@ -41,21 +42,11 @@ def measure(volumeNode, segmentationNode) -> tuple:
 
 def showTable(volumeNode, segmentationNode):
     """Make a table of the measures and show it beside the slice views; the vtkMRMLTableNode."""
-    from CTVolumeLib import scene
-
     measured = measure(volumeNode, segmentationNode)
     columns: dict[str, list] = {"measure": [row[0] for row in ROWS]}
     for one in measured:
         columns[one.name] = [round(getattr(one, row[1]), 2) for row in ROWS]
-    name = f"{volumeNode.GetName()}: lung measures"
-    _forget(volumeNode, name)
-    table = scene.table_from_columns(name, columns, volumeNode.GetScene())
-    _keep(volumeNode, [table], under=[table])
-    if slicer.app.layoutManager() is not None:
-        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
-    slicer.app.applicationLogic().GetSelectionNode().SetActiveTableID(table.GetID())
-    slicer.app.applicationLogic().PropagateTableSelection()
-    return table
+    return result_tables.show(volumeNode, segmenting.OWNER, f"{volumeNode.GetName()}: lung measures", columns)
 
 
 def showHistogram(volumeNode, segmentationNode):
@@ -66,13 +57,15 @@ def showHistogram(volumeNode, segmentationNode):
     labels = segmenting.labelsOf(volumeNode, segmentationNode)
     edges, parts = measuring.histogram(scene.volume_from_node(volumeNode), labels)
     name = f"{volumeNode.GetName()}: lung histogram"
-    _forget(volumeNode, name)
+    result_tables.forget(volumeNode, segmenting.OWNER, name, f"{name} table")
     columns = {"HU": edges + measuring.HISTOGRAM_STEP_HU / 2, **parts}
     table = scene.table_from_columns(f"{name} table", columns, volumeNode.GetScene())
     chart = scene.plot_from_table(
         table, "HU", list(parts), name, x_title="HU", y_title=f"mL in {measuring.HISTOGRAM_STEP_HU} HU"
     )
-    _keep(volumeNode, [table, chart], under=[table, chart])
+    scene.set_results(volumeNode, segmenting.OWNER, [table, chart])
+    for node in (table, chart):
+        scene.show_in_subject_hierarchy(node, volumeNode)
     slicer.modules.plots.logic().ShowChartInLayout(chart)
     return chart
 
@@ -124,20 +117,3 @@ def preprocess(
     node.GetDisplayNode().SetWindowLevelMinMax(low, high)
     scene.show_in_subject_hierarchy(node, volumeNode)
     return node
-
-
-def _keep(volumeNode, nodes, under) -> None:
-    from CTVolumeLib import scene
-
-    scene.set_results(volumeNode, segmenting.OWNER, nodes)
-    for node in under:
-        scene.show_in_subject_hierarchy(node, volumeNode)
-
-
-def _forget(volumeNode, name: str) -> None:
-    """Remove what an earlier press of the same button made, with its table and series."""
-    from CTVolumeLib import scene
-
-    for node in scene.results(volumeNode, segmenting.OWNER):
-        if node.GetName() in (name, f"{name} table"):
-            scene.remove_node(node)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 
-import qt
+from CTVolumePanel import result_tables
 from CTVolumePanel.scan_section import ApplySection
 from CTVolumePanel.section import warning
 from slicer.i18n import tr as _
 
 from . import result_views, segmenting
 from .light_text import lightText
-
-_ROW_HEIGHT = 19
 
 
 class SegmentSection(ApplySection):
@@ -101,16 +99,8 @@ class SegmentSection(ApplySection):
         ui.surfaceButton.connect("clicked()", self.onSurface)
         ui.differenceButton.connect("clicked()", self.onDifference)
         ui.clearButton.connect("clicked()", self.onClear)
-        table = ui.measureTable
-        table.setColumnCount(4)
-        table.setHorizontalHeaderLabels([_("Measure"), _("Left"), _("Right"), _("Both")])
-        table.setRowCount(len(result_views.ROWS))
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setMinimumSectionSize(_ROW_HEIGHT)
-        table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
-        table.setFixedHeight((len(result_views.ROWS) + 1) * _ROW_HEIGHT + 8)
+        titles = [_("Measure"), _("Left"), _("Right"), _("Both")]
+        result_tables.setUp(ui.measureTable, titles, len(result_views.ROWS))
 
     def _removePreview(self) -> None:
         if self._preview is not None:
@@ -144,14 +134,8 @@ class SegmentSection(ApplySection):
             measured = self.logic.measure(self.volume, self.segmentation)
         except CTError as error:
             return str(error)
-        table = self.ui.measureTable
         for row, (title, field, decimals, words) in enumerate(result_views.ROWS):
             values = [getattr(one, field) for one in measured]
             texts = [title, *("\u2013" if math.isnan(value) else f"{value:.{decimals}f}" for value in values)]
-            for column, text in enumerate(texts):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(words)
-                if column:
-                    item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
-                table.setItem(row, column, item)
+            result_tables.setRow(self.ui.measureTable, row, texts, words)
         return ""

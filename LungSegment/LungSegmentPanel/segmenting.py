@@ -58,7 +58,6 @@ def segment(volumeNode, segmentationNode=None, thresholdHu: float = -320, closin
         CTError: no lungs were found, the volume or segmentation can't be used or went away, cancelled.
     """
     from CTVolumeLib import scene, scene_segments
-    from CTVolumeLib.errors import CTError
     from LungSegmentLib import lungs, quality
     from LungSegmentLib.segments import SEGMENTS
 
@@ -69,9 +68,7 @@ def segment(volumeNode, segmentationNode=None, thresholdHu: float = -320, closin
     options = lungs.LungOptions(thresholdHu, closingMm, lungRange(volumeNode))
     result = lungs.segment(volume, options, progress)
     light = quality.judge(volume, result)
-    for node in (volumeNode, segmentationNode):
-        if node is not None and (node.GetScene() is None or not node.GetScene().IsNodePresent(node)):
-            raise CTError("no_volume", f"{name} or its segmentation was removed meanwhile.", "Choose them again.")
+    scene.check_present(volumeNode, segmentationNode)
     if segmentationNode is None:
         segmentationNode = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", f"{name} lungs")
         scene.show_in_subject_hierarchy(segmentationNode, volumeNode)

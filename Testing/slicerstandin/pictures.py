@@ -15,6 +15,16 @@ _SLICE_MANAGERS = (
     "vtkMRMLCrosshairDisplayableManager",
 )
 
+_THREE_D_MANAGERS = (
+    "vtkMRMLCameraDisplayableManager",
+    "vtkMRMLViewDisplayableManager",
+    "vtkMRMLModelDisplayableManager",
+    "vtkMRMLSegmentationsDisplayableManager3D",
+    "vtkMRMLVolumeRenderingDisplayableManager",
+)
+_AXES = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
+"""Where the camera is, as qMRMLThreeDView::rotateToViewAxis counts."""
+
 
 class SliceDrawing:
     """A slice view's picture: the blended layers, with segmentations and markups over them."""
@@ -62,6 +72,61 @@ class SliceDrawing:
         """Let the scene go."""
         self._group.SetMRMLDisplayableNode(None)
         self._window.Finalize()
+
+
+class ThreeDDrawing:
+    """A three-dimensional view's picture: surfaces and volume renderings."""
+
+    def __init__(self, node, application):
+        renderer = vtk.vtkRenderer()
+        window = _window(renderer)
+        interactor = vtk.vtkGenericRenderWindowInteractor()
+        window.SetInteractor(interactor)
+        factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(application)
+        for name in _THREE_D_MANAGERS:
+            if not factory.IsDisplayableManagerRegistered(name):
+                factory.RegisterDisplayableManager(name)
+        group = factory.InstantiateDisplayableManagers(renderer)
+        group.SetMRMLDisplayableNode(node)
+        self._renderer, self._window, self._interactor, self._group = renderer, window, interactor, group
+        self._axis, self._placed = 3, False
+
+    def look(self, axis=None):
+        """Look from an axis, or as before, at all there is."""
+        self._axis, self._placed = self._axis if axis is None else axis, False
+
+    def image(self, width: int, height: int) -> QtGui.QImage:
+        """The view as it is now."""
+        self._window.SetSize(width, height)
+        if not self._placed:
+            self._window.Render()
+            camera = self._renderer.GetActiveCamera()
+            camera.SetFocalPoint(0, 0, 0)
+            camera.SetPosition(*_AXES[self._axis])
+            camera.SetViewUp(*((0, 0, 1) if self._axis < 4 else (0, 1, 0)))
+            self._renderer.ResetCamera()
+            camera.Zoom(1.5)
+            self._placed = True
+        return _image(self._window)
+
+    def end(self):
+        """Let the scene go."""
+        self._group.SetMRMLDisplayableNode(None)
+        self._window.Finalize()
+
+
+def has_three_dimensions(scene) -> bool:
+    """Whether there is anything to see in three dimensions."""
+    renderings = slicer.util.getNodesByClass("vtkMRMLVolumeRenderingDisplayNode", scene)
+    surfaces = [
+        display
+        for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode", scene)
+        if display.GetVisibility3D()
+        and display.GetDisplayableNode() is not None
+        and display.GetDisplayableNode().GetSegmentation().ContainsRepresentation("Closed surface")
+    ]
+    return any(display.GetVisibility() for display in renderings + surfaces)
 
 
 def chart_image(chart, width: int, height: int) -> QtGui.QImage:

@@ -1,4 +1,4 @@
-"""Views of the layout: slice, plot, table and (empty) three-dimensional ones."""
+"""Views of the layout: slice, plot, table and three-dimensional ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtGui
 
-from .pictures import SliceDrawing, chart_image
+from .pictures import SliceDrawing, ThreeDDrawing, chart_image, has_three_dimensions
 from .qmrml_widgets import qMRMLTableView, qMRMLWidget
 
 BAR = 18
@@ -69,7 +69,8 @@ class ViewWidget(qMRMLWidget):
         if image is not None:
             painter.drawImage(0, BAR, image)
         painter.setPen(QtGui.QColor("#888888"))
-        painter.drawText(self.rect, QtCore.Qt.AlignmentFlag.AlignCenter, self._words)
+        if image is None:
+            painter.drawText(self.rect, QtCore.Qt.AlignmentFlag.AlignCenter, self._words)
         painter.setPen(QtGui.QColor("#555555"))
         painter.drawRect(self.rect.adjusted(0, 0, -1, -1))
         painter.end()
@@ -218,18 +219,49 @@ class PlotWidget(ViewWidget):
 
 
 class ThreeDWidget(ViewWidget):
-    """Stands where Slicer has a three-dimensional view."""
+    """A three-dimensional view; drawn only where there is something to see, since that takes seconds."""
 
     _words = "3D view"
+
+    def __init__(self, node, application, parent):
+        super().__init__(node, application, parent)
+        self.__dict__.update(_drawing=None, _axis=None)
 
     def threeDView(self):
         return self
 
     def forceRender(self):
-        """Nothing to draw."""
+        self.draw()
 
     def resetFocalPoint(self):
-        """Nothing to draw."""
+        self._look()
+
+    def resetCamera(self, _rotation=True, _translation=True, _distance=True):
+        self._look()
+
+    def rotateToViewAxis(self, axis):
+        """Look from -R, R, -A, A, -S or S, as qMRMLThreeDView counts."""
+        if not 0 <= axis <= 5:
+            raise ValueError(f"there is no axis {axis}")
+        self.__dict__["_axis"] = axis
+        self._look()
+
+    def _look(self):
+        if self.__dict__["_drawing"] is not None:
+            self.__dict__["_drawing"].look(self.__dict__["_axis"])
+
+    def _draw(self, width, height):
+        if self.__dict__["_drawing"] is None and not has_three_dimensions(slicer.mrmlScene):
+            return None
+        if self.__dict__["_drawing"] is None:
+            self.__dict__["_drawing"] = ThreeDDrawing(self.node(), self._application)
+            self._look()
+        return self.__dict__["_drawing"].image(width, height)
+
+    def end(self):
+        if self.__dict__["_drawing"] is not None:
+            self.__dict__["_drawing"].end()
+        super().end()
 
     def _colour(self):
         return (0.45, 0.45, 0.75)

@@ -15,6 +15,7 @@ LOGICS = {
     "Plots": "vtkSlicerPlotsLogic",
     "Tables": "vtkSlicerTablesLogic",
     "Transforms": "vtkSlicerTransformLogic",
+    "VolumeRendering": "vtkSlicerVolumeRenderingLogic",
 }
 
 

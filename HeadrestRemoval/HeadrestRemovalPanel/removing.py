@@ -1,0 +1,197 @@
+"""What Apply does: from a volume node to segments of equipment and a cleaned scan, and back from segments to labels."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from . import cleaned_scan, comparing
+
+OWNER = "HeadrestRemoval"
+"""Tag of the module's segments in a segmentation that may hold others."""
+
+_REPORT = "HeadrestRemoval.report"
+
+
+class Report(NamedTuple):
+    """What is kept of ``EquipmentResult``, with the scene.
+
+    Attributes:
+        method: "clustering", "network" or "both".
+        warnings: (code, sentence) as in ``EquipmentResult``.
+        contactCm2: area over which each kind of equipment touched the patient, by the names of ``measure.measure``.
+        contactIjk: a voxel in the slice where most of it touches, or nothing.
+        edited: whether segments were edited since.
+    """
+
+    method: str
+    warnings: tuple[tuple[str, str], ...]
+    contactCm2: dict[str, float]
+    contactIjk: tuple[int, ...]
+    edited: bool
+
+
+class Removed(NamedTuple):
+    """Result of ``remove``: the vtkMRMLSegmentationNode, the cleaned vtkMRMLScalarVolumeNode and its ``Report``."""
+
+    segmentationNode: object
+    cleanedNode: object
+    report: Report
+
+
+def remove(volumeNode, segmentationNode=None, method: str = "auto", fill: float | str = -1000, progress=None):
+    """Find equipment, write it into a segmentation and make the scan without it.
+
+    An error or a cancel leaves the scene as it was.
+
+    Args:
+        volumeNode: a CT in HU, under any transform; it is not changed.
+        segmentationNode: keeps its other segments; None for a new one.
+        method: "auto", "clustering", "network" or "both".
+        fill: HU of what is removed, or "air" for the air that the scan shows.
+        progress: called with done, total and a text; False cancels. It may let Slicer handle events.
+
+    Returns:
+        Removed.
+
+    Raises:
+        CTError: no body was found, the volume or segmentation can't be used or went away, cancelled.
+    """
+    from CTVolumeLib import scene, scene_segments
+    from HeadrestRemovalLib import equipment, measure
+    from HeadrestRemovalLib.labels import SEGMENTS
+
+    volume = scene.volume_from_node(volumeNode)
+    if segmentationNode is not None:
+        scene_segments.check_segmentation(segmentationNode, volumeNode)
+    result = equipment.find(volume, method, progress)
+    measures = measure.measure(volume, result.labels)
+    scene.check_present(volumeNode, segmentationNode)
+    image = cleaned_scan.imageWithout(volumeNode, result.labels, fill)
+    if segmentationNode is None:
+        name = f"{volumeNode.GetName()} equipment"
+        segmentationNode = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+        scene.show_in_subject_hierarchy(segmentationNode, volumeNode)
+    scene_segments.save_undo_state(segmentationNode)
+    scene_segments.write_segments(segmentationNode, volumeNode, result.labels, SEGMENTS, OWNER)
+    _keepReport(segmentationNode, result, measures)
+    scene.remove_results(volumeNode, OWNER)  # the table of the result before
+    cleanedNode = cleaned_scan.put(volumeNode, image, _voxels(segmentationNode), fill)
+    return Removed(segmentationNode, cleanedNode, reportOf(segmentationNode))
+
+
+def clean(volumeNode, segmentationNode, fill: float | str = -1000):
+    """Make the cleaned scan anew from the segments as they are now; the vtkMRMLScalarVolumeNode.
+
+    Raises:
+        CTError: there are no segments of equipment, or they can't be used.
+    """
+    image = cleaned_scan.imageWithout(volumeNode, labelsOf(volumeNode, segmentationNode), fill)
+    return cleaned_scan.put(volumeNode, image, _voxels(segmentationNode), fill)
+
+
+def isCurrent(volumeNode, segmentationNode, fill: float | str) -> bool:
+    """Whether the cleaned scan is what ``clean`` would make of the segments and this fill."""
+    return cleaned_scan.madeOf(volumeNode) == cleaned_scan.recipe(_voxels(segmentationNode), fill)
+
+
+def labelsOf(volumeNode, segmentationNode):
+    """(k, j, i) uint8 the equipment as it is now, with what was edited: 2 headrest, 3 table, 4 other, 0 all else.
+
+    Raises:
+        CTError: there is none.
+    """
+    from CTVolumeLib import scene_segments
+    from CTVolumeLib.errors import CTError
+    from HeadrestRemovalLib.labels import SEGMENTS
+
+    if not hasEquipment(segmentationNode):
+        raise CTError("no_equipment", "There are no segments of headrest and table of this scan yet.", "Press Apply.")
+    return scene_segments.read_segments(segmentationNode, volumeNode, SEGMENTS, OWNER)
+
+
+def hasEquipment(segmentationNode) -> bool:
+    """Whether a segmentation holds segments of this module."""
+    from CTVolumeLib import scene_segments
+
+    return scene_segments.has_segments(segmentationNode, OWNER)
+
+
+def state(segmentationNode) -> tuple[int, ...]:
+    """Changes whenever the voxels or the transform of the segments do."""
+    from CTVolumeLib import scene_segments
+
+    return scene_segments.change_times(segmentationNode, OWNER)
+
+
+def reportOf(segmentationNode) -> Report | None:
+    """The report that is kept with a segmentation."""
+    text = segmentationNode.GetAttribute(_REPORT) if segmentationNode is not None else None
+    if not text or not hasEquipment(segmentationNode):
+        return None
+    try:
+        kept = json.loads(text)
+        return Report(
+            kept["method"],
+            tuple(map(tuple, kept["warnings"])),
+            kept["contact_cm2"],
+            tuple(kept["contact_ijk"]),
+            kept["voxels"] != _voxels(segmentationNode),
+        )
+    except (ValueError, KeyError, TypeError):  # written by another version
+        return None
+
+
+def clear(volumeNode, segmentationNode) -> None:
+    """Remove segments, cleaned scan, table and rendering; the segmentation goes with them if it held nothing else."""
+    from CTVolumeLib import scene, scene_segments
+
+    comparing.showCleaned(volumeNode, segmentationNode, False)
+    comparing.show3D(volumeNode, False)
+    cleaned_scan.remove(volumeNode)
+    scene.remove_results(volumeNode, OWNER)
+    if segmentationNode is None:
+        return
+    scene_segments.save_undo_state(segmentationNode)
+    scene_segments.remove_segments(segmentationNode, OWNER)
+    segmentationNode.RemoveAttribute(_REPORT)
+    if not segmentationNode.GetSegmentation().GetNumberOfSegments():
+        scene.remove_node(segmentationNode)
+
+
+def _voxels(segmentationNode) -> dict[str, int]:
+    from CTVolumeLib import scene_segments
+
+    return scene_segments.voxel_counts(segmentationNode, OWNER)
+
+
+def _keepReport(segmentationNode, result, measures) -> None:
+    kept = {
+        "method": result.method,
+        "warnings": result.warnings,
+        "contact_cm2": {one.name: one.contact_cm2 for one in measures},
+        "contact_ijk": _placeOfContact(result.labels),
+        "voxels": _voxels(segmentationNode),
+    }
+    segmentationNode.SetAttribute(_REPORT, json.dumps(kept))
+
+
+def _placeOfContact(labels) -> list[int]:
+    """i, j, k of a voxel in the middle of the contact, in the slice where there is most of it; [] without contact."""
+    import numpy as np
+    from HeadrestRemovalLib.labels import EQUIPMENT, PATIENT
+
+    best, place = 0, []
+    for k, slice_ in enumerate(labels):
+        patient, touching = slice_ == PATIENT, np.zeros(slice_.shape, bool)
+        for axis in (0, 1):
+            for step in (1, -1):
+                neighbours = np.roll(patient, step, axis)
+                np.moveaxis(neighbours, axis, 0)[0 if step == 1 else -1] = False
+                touching |= neighbours
+        rows, columns = np.nonzero(touching & np.isin(slice_, EQUIPMENT))
+        if len(rows) > best:
+            best = len(rows)
+            middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+            place = [int(columns[middle]), int(rows[middle]), k]
+    return place

@@ -1,0 +1,70 @@
+"""Measures of the equipment in a segmentation, as it is now."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from CTVolumePanel import result_tables
+from slicer.i18n import tr as _
+
+from . import removing
+
+TITLES = (_("Removed"), _("Volume"), _("HU \u00b1 SD"), _("Contact"))
+"""Of the panel's table."""
+
+EXPLANATION = _(
+    "Volume; mean and standard deviation of its HU; area over which it touched the patient when it was found."
+)
+
+_NOTHING = "\u2013"
+
+
+_FIELDS = (("mL", "volume_ml"), ("mean HU", "mean_hu"), ("SD of HU", "sd_hu"), ("contact cm\u00b2", "contact_cm2"))
+"""Columns of the table node."""
+
+_measured: dict[tuple, tuple] = {}
+"""The measures of the last equipment by times of change, which never repeat in a session."""
+
+
+def measure(volumeNode, segmentationNode) -> tuple:
+    """``HeadrestRemovalLib.measure.EquipmentMeasures`` of headrest, table, other equipment and all, as they are now.
+
+    The area of contact is that of the run, since segments of equipment don't tell where the patient is; NaN where
+    segments were edited since.
+    """
+    from CTVolumeLib import scene
+    from HeadrestRemovalLib import measure as measuring
+
+    key = (volumeNode.GetMTime(), volumeNode.GetImageData().GetMTime(), *removing.state(segmentationNode))
+    if key not in _measured:
+        labels = removing.labelsOf(volumeNode, segmentationNode)
+        _measured.clear()
+        _measured[key] = measuring.measure(scene.volume_from_node(volumeNode), labels)
+    report = removing.reportOf(segmentationNode)
+    contact = report.contactCm2 if report is not None and not report.edited else {}
+    return tuple(dataclasses.replace(one, contact_cm2=contact.get(one.name, math.nan)) for one in _measured[key])
+
+
+def textsOf(one) -> tuple[str, str, str, str]:
+    """A row of the panel's table; it is narrow, so "all equipment" is "All"."""
+    return (
+        one.name.removesuffix(" equipment").capitalize(),
+        _("{ml} mL").format(ml=_number(one.volume_ml)),
+        _NOTHING if math.isnan(one.mean_hu) else f"{one.mean_hu:.0f} \u00b1 {one.sd_hu:.0f}",
+        _NOTHING if math.isnan(one.contact_cm2) else _("{area} cm\u00b2").format(area=_number(one.contact_cm2)),
+    )
+
+
+def showTable(volumeNode, segmentationNode):
+    """Make a table of the measures and show it beside the slice views; the vtkMRMLTableNode."""
+    measured = measure(volumeNode, segmentationNode)
+    columns: dict[str, list] = {"removed": [one.name for one in measured]}
+    for title, field in _FIELDS:
+        values = [getattr(one, field) for one in measured]
+        columns[title] = [None if math.isnan(value) else round(value, 2) for value in values]
+    return result_tables.show(volumeNode, removing.OWNER, f"{volumeNode.GetName()}: equipment", columns)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 or value == 0 else f"{value:.1f}"
