@@ -131,8 +131,11 @@ class _Writer:
         self._volume, self._headers, self._removed, self._files = volume, headers, removed, files
         self._fill_hu, self._derivation = float(fill_hu), derivation
         self._meaning: Meaning = pixels.understand(headers, files)[2]
-        digest = hashlib.sha256(np.packbits(removed).tobytes()).hexdigest()
-        self._key = [_FORMAT, headers[0].series_uid, derivation.text, derivation.version, f"{self._fill_hu!r}", digest]
+        digest = hashlib.sha256(np.packbits(removed).tobytes())
+        for header in headers:  # two stacks of one source series are two series here
+            digest.update(f"{header.sop_uid} {header.frame} ".encode())
+        self._key = [_FORMAT, headers[0].series_uid, derivation.text, derivation.version, f"{self._fill_hu!r}"]
+        self._key.append(digest.hexdigest())
         self._series_uid = generate_uid(entropy_srcs=_joined(self._key))
         numbers = [header.instance for header in headers]
         usable = None not in numbers and len(set(numbers)) == len(numbers)

@@ -89,11 +89,14 @@ def _places(axial: CTVolume, labels: np.ndarray | None) -> tuple[int, float | No
     if not equipment.any():
         equipment = np.isin(labels, EQUIPMENT)
     patient = labels == PATIENT
-    # Where there is much of both: the cut between them is what is to be looked at.
-    k, j, i = (
-        int(np.argmax(np.sqrt(equipment.sum(axis=others, dtype=float) * (patient.sum(axis=others, dtype=float) + 1))))
-        for others in ((1, 2), (0, 2), (0, 1))
+    # Where there is much patient and some equipment: the cut between them is what is to be looked at.
+    k, j = (
+        int(np.argmax(np.sqrt(equipment.sum(axis=others, dtype=float)) * (patient.sum(axis=others, dtype=float) + 1)))
+        for others in ((1, 2), (0, 2))
     )
+    seen = patient if patient.any() else equipment
+    profile = seen.sum(axis=(0, 1))
+    i = int(np.mean(np.flatnonzero(profile > 0.8 * profile.max())))
     first = axial.origins()[k]
     return k, float(first[1] + j * axial.spacing[1]), float(first[0] + i * axial.spacing[0])
 

@@ -135,6 +135,26 @@ def test_geometry_is_the_sources_own_words(tmp_path, place):
             assert str(new[keyword].value) == str(old[keyword].value), keyword
 
 
+def test_copies_and_several_acquisitions_of_one_place(tmp_path):
+    hu = np.concatenate([body(), body()[::-1]])
+    places = [(-8.0, -6.0, 100.0 + 2 * k) for k in range(6)] * 2
+
+    def acquisition(slice_: Dataset, k: int) -> None:
+        slice_.AcquisitionNumber = 1 + k // 6
+
+    series(tmp_path / "source", hu, positions=places, edit=acquisition)
+    shutil.copy(tmp_path / "source" / "0003.dcm", tmp_path / "source" / "copy.dcm")
+    parts = [dicom.read_series(one) for one in dicom.series_in(tmp_path / "source")]
+    assert len(parts) == 2
+    uids = set()
+    for number, volume in enumerate(parts):
+        written = write_series(tmp_path / str(number), volume, holes(volume), -1000.0, DERIVATION)
+        check_exact(volume, written)
+        uids.add(written.series_uid)
+        uids |= {pydicom.dcmread(path).SOPInstanceUID for path in written.files}
+    assert len(uids) == 2 + 12, "two stacks are two series, though they came as one"
+
+
 def test_headers_say_what_it_is_and_where_it_is_from(head, tmp_path):
     def add(dataset: Dataset, k: int) -> None:
         dataset.SourceImageSequence = [Dataset()]
