@@ -124,8 +124,7 @@ def derive(template: Dataset, header: SliceHeader, derivation: Derivation) -> Da
     dataset.set_original_encoding(*template.original_encoding, template.original_character_set)
     if "PerFrameFunctionalGroupsSequence" in dataset:
         _single_frame(dataset, header)
-    if not dataset.get("SOPClassUID"):
-        dataset.SOPClassUID = CTImageStorage
+    _restore(dataset, header)
     _refer(dataset, template, header)
     words = _text(dataset, "DerivationDescription")
     dataset.DerivationDescription = f"{words}; {derivation.text}"[-1024:] if words else derivation.text[:1024]
@@ -244,6 +243,32 @@ def _single_frame(dataset: Dataset, header: SliceHeader) -> None:
     for keyword in ("KVP", "AcquisitionNumber", "PositionReferenceIndicator"):  # a single image must have them
         if keyword not in dataset:
             setattr(dataset, keyword, None)
+
+
+def _restore(dataset: Dataset, header: SliceHeader) -> None:
+    """Write what the reader understood of elements that were damaged and so left out."""
+    pixels = header.pixels
+    place = {
+        "ImagePositionPatient": header.position, "ImageOrientationPatient": header.orientation,
+        "PixelSpacing": header.spacing, "SliceThickness": header.thickness, "RescaleSlope": header.slope,
+        "RescaleIntercept": header.intercept,
+    }  # fmt: skip
+    understood = {
+        "SOPClassUID": CTImageStorage, "Modality": header.modality, "SamplesPerPixel": 1,
+        "PhotometricInterpretation": pixels.photometric or "MONOCHROME2", "BitsAllocated": pixels.allocated,
+        "BitsStored": pixels.stored, "HighBit": pixels.stored - 1, "PixelRepresentation": int(pixels.signed),
+        **{keyword: _decimals(value) for keyword, value in place.items() if value is not None},
+    }  # fmt: skip
+    for keyword, value in understood.items():
+        if keyword not in dataset or dataset[keyword].is_empty:
+            setattr(dataset, keyword, value)
+
+
+def _decimals(value: float | tuple[float, ...]) -> str | list[str]:
+    """Decimal strings of at most 16 characters."""
+    if isinstance(value, tuple):
+        return [_decimals(one) for one in value]
+    return f"{value:.10g}"[:16]
 
 
 def _refer(dataset: Dataset, template: Dataset, header: SliceHeader) -> None:
