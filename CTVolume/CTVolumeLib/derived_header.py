@@ -21,7 +21,6 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
 from .errors import CTError
-from .files import write_atomic
 from .headers import SliceHeader
 from .sources import Files, Source
 
@@ -152,7 +151,8 @@ def save(dataset: Dataset, stored: np.ndarray, path: Path) -> int:
         path: of the file.
 
     Raises:
-        CTError: the folder can't be written.
+        OSError: the file can't be written.
+        CTError: the header can't be written.
     """
     dataset.PixelData = stored.astype(stored.dtype.newbyteorder("<"), copy=False).tobytes()
     if stored.nbytes % 2:
@@ -171,7 +171,7 @@ def save(dataset: Dataset, stored: np.ndarray, path: Path) -> int:
         except Exception as error:
             text = f"The header of {path.name} could not be written: it is damaged in its source."
             raise CTError("bad_header", text, "Write NRRD or NIfTI instead.") from error
-    write_atomic(path, data)
+    path.write_bytes(data)  # not by a rename: the whole folder gets its name when all is written
     return lost
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from CTVolumeLib import derived, derived_header, dicom, phantom
+from CTVolumeLib import derived_header, dicom, phantom
 from CTVolumeLib.derived import DerivedSeries, write_series
 from CTVolumeLib.derived_header import Derivation, program_version
 from CTVolumeLib.errors import CTError
@@ -438,12 +438,14 @@ def test_full_disk_and_cancel_leave_nothing(tmp_path, monkeypatch, when):
     assert seen == [(number + 1, 6) for number in range(when + 1)]
     count = iter(range(100))
 
+    write = Path.write_bytes
+
     def full(path: Path, data: bytes) -> None:
         if next(count) == when:
             raise OSError(28, "No space left on device")
-        path.write_bytes(data)
+        write(path, data)
 
-    monkeypatch.setattr(derived.derived_header, "write_atomic", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     assert "No space left" in assert_refused("cannot_write", tmp_path / "out", volume).message
 
 
