@@ -1,7 +1,8 @@
 """How good lungs and light are on real CT: ``python -m LungSegmentLib.evaluation --data DIR``.
 
-Every scan with a reference is segmented as it is and made ill (``evaluation_ill``), and each result is compared with
-its truth. Docs/Lungs.md is written from here. The rows are kept in a file, so that a stopped run goes on.
+Every scan with a reference is segmented as it is and made ill (``evaluation_ill``, ``evaluation_heldout``), and each
+result is compared with its truth. Of scans without a reference only the light is kept. Docs/Lungs.md is written from
+here. The rows are kept in a file, so that a stopped run goes on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import csv
 import json
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -20,11 +21,12 @@ from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 
-from . import evaluation_ill, evaluation_page, lungs, quality
+from . import evaluation_heldout, evaluation_ill, evaluation_page, lungs, quality
 from .cells import slice_step
 from .shapes import bounding_box, distance
 
 REAL = "as it is"
+NO_REFERENCE = "without a reference"
 GOOD_DICE = 0.95
 
 
@@ -35,7 +37,7 @@ class Row:
     Attributes:
         scan: its name in the data.
         patient: whose scan it is.
-        kind: ``REAL``, or what was done to the scan.
+        kind: ``REAL``, ``NO_REFERENCE`` (there Dice means nothing), or what was done to the scan.
         severity: how much of it.
         must_flag: the result needs a look also where it is right: fluid or airless lung lies beside it.
         dice: of both lungs, left and right; 0 for lungs that were refused.
@@ -46,6 +48,7 @@ class Row:
         colour: of the light, or "refused".
         signs: codes of the light's reasons.
         millilitres: of the truth.
+        held_out: made ill in a way that no limit of the light was chosen on.
     """
 
     scan: str
@@ -63,6 +66,7 @@ class Row:
     colour: str
     signs: tuple[str, ...]
     millilitres: float
+    held_out: bool = False
 
     @property
     def flagged(self) -> bool:
@@ -116,7 +120,7 @@ def cases(data: Path, scans: Sequence[str] = ()) -> Iterator[Case]:
 
 
 def rows_of(case: Case, *, ill: bool = True, every: int = 1, offset: int = 0) -> Iterator[Row]:
-    """The scan as it is, then made ill.
+    """The scan as it is, then made ill, first as the limits of the light were chosen, then in other ways.
 
     Args:
         case: the scan.
@@ -124,13 +128,21 @@ def rows_of(case: Case, *, ill: bool = True, every: int = 1, offset: int = 0) ->
         every: of the ill-made scans only each so many is taken.
         offset: from which one on.
     """
-    made = [evaluation_ill.IllScan(REAL, "", case.volume, case.truth)]
-    yield row_of(case, made[0])
-    if ill:
-        seed = zlib.crc32(case.scan.encode())
-        for number, scan in enumerate(evaluation_ill.all_of(case.volume, case.truth, seed)):
+    yield row_of(case, evaluation_ill.IllScan(REAL, "", case.volume, case.truth))
+    if not ill:
+        return
+    seed = zlib.crc32(case.scan.encode())
+    for makers in (evaluation_ill, evaluation_heldout):
+        for number, scan in enumerate(makers.all_of(case.volume, case.truth, seed)):
             if (number + offset) % every == 0:
-                yield row_of(case, scan)
+                yield replace(row_of(case, scan), held_out=makers is evaluation_heldout)
+
+
+def row_without_reference(name: str, patient: str, volume: CTVolume) -> Row:
+    """The light of a scan that nobody drew lungs in."""
+    empty = np.zeros(volume.array.shape, np.uint8)
+    case = Case(name, patient, volume, empty, None, None)
+    return row_of(case, evaluation_ill.IllScan(NO_REFERENCE, "", volume, empty))
 
 
 def row_of(case: Case, scan: evaluation_ill.IllScan) -> Row:
@@ -219,6 +231,12 @@ def main(data: Path, file: Path, scans: tuple[str, ...], every: int, document: b
         for row in rows:
             append_row(file, row)
         click.echo(f"{case.scan}: Dice {rows[0].dice}, {rows[0].colour}; {len(rows) - 1} ill-made scans")
+    patients = {row["id"]: row["patient"] for row in csv.DictReader((data / "scans.csv").open(encoding="utf-8"))}
+    for name in evaluation_page.SEEN:
+        if name not in have and not scans:
+            row = row_without_reference(name, patients[name], dicom.read(data / "vol" / f"{name}.nii.gz").as_axial())
+            append_row(file, row)
+            click.echo(f"{name}: {row.colour}")
     if document:
         evaluation_page.write(read_rows(file), data)
 

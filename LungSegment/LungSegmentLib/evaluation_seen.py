@@ -13,27 +13,28 @@ REFERENCES = (
 SEEN = {
     "ab01": "bases, right as far as seen",
     "ab02": "8 mm slices, two of them interpolated; the right base is blurred by breathing and holds bits of colon and"
-    " of fat at the dome; the light is amber",
-    "ab03": "30 mL of colon gas at the left dome is in the left lung, since its wall is thinner than a cell; the light"
-    " is green: not found out",
+    " of fat at the dome",
+    "ab03": "30 mL of colon gas at the left dome is in the left lung, since its wall is thinner than a cell",
     "ch04": "right; upper chest only",
-    "ch05": "right, with both lungs' nodules; the field of view cuts the right lung; called uneven since the scan holds"
-    " 76 mm of a chest with a high right dome",
+    "ch05": "right, with both lungs' nodules; the field of view cuts the right lung; the scan holds 76 mm of a chest"
+    " with a high right dome",
     "ch06": "lungs right; the scan begins below the carina, so that the main bronchi are counted as left lung there",
     "ga02": "bases, right",
-    "ga03": "lungs right; colon gas below the left dome stays outside; once a bronchus of the lower lobe was taken for"
-    " the trachea",
+    "ga03": "lungs right; colon gas below the left dome stays outside",
     "ga04": "lungs right; hazy and breathed out; the trachea's last 30 mm are found",
     "gc01": "right; bits of colon fat at the left base, below 5 mL",
-    "gn01": "lungs and trachea right; the pharynx is part of the airway label; sinuses were once taken for lung",
+    "gn01": "lungs and trachea right; the pharynx is part of the airway label",
     "gw01": "right, also between the arms",
     "kb01": "right; main bronchi only, as the scan begins at the carina",
     "kc01": "right; the lungs touch in front of the heart and are parted there",
-    "kc02": "right; foam below the patient, enclosed by table and field of view, was once taken for lung",
+    "kc02": "right; foam below the patient, enclosed by table and field of view, stays outside",
     "kc03": "right",
     "kc04": "right",
-    "hn24, hn100, hn106, hn309": "upper lungs right; the pharynx is part of the airway label",
-    "gh01, head01, head02, kh06, pv07, pv08, pv11 to pv16": "heads and hips: refused, no lungs",
-    "kh05": "a head that is not refused: 126 mL of sinuses and nose; the light is red with four reasons",
+    "hn24": "upper lungs right; the pharynx is part of the airway label",
+    "hn100": "upper lungs right; the pharynx is part of the airway label",
+    "hn106": "upper lungs right; the pharynx is part of the airway label",
+    "hn309": "upper lungs right; the pharynx is part of the airway label",
+    **dict.fromkeys(("gh01", "head01", "head02", "kh05", "kh06"), "a head"),
+    **dict.fromkeys(("pv07", "pv08", "pv11", "pv12", "pv13", "pv14", "pv15", "pv16"), "a hip"),
 }
 """What is seen in pictures of the scans without a reference."""

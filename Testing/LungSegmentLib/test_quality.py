@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 from CTVolumeLib.phantom import Phantom
 from CTVolumeLib.volume import CTVolume
-from LungSegmentLib import evaluation_ill, lungs, quality
+from LungSegmentLib import evaluation_heldout, evaluation_ill, lungs, quality
 from LungSegmentLib.lungs import LEFT, RIGHT
 from LungSegmentLib.quality import AMBER, GREEN, RED, Light
 from support_lungs import chest, dice, true_labels
 
 WHOLE_Z_MM = (-620.0, -300.0)
+COARSE = (3.0, 3.0, 6.0)
 
 
 @pytest.fixture(scope="module")
 def plain() -> Phantom:
-    return chest(z_range=WHOLE_Z_MM)
+    return chest(z_range=WHOLE_Z_MM, spacing=COARSE)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,64 @@ def test_labels_that_are_wrong_are_flagged(plain):
     assert {"no_trachea", "airway_leak"} <= codes(quality.judge(plain.volume, leaked))
 
 
+def test_infiltrates_show_as_haze_around_the_lungs(plain, ill):
+    healthy = judged(plain.volume)
+    assert healthy.figures["hazy_share"] < quality.HAZE_AMBER / 2
+    assert "hazy_beside" in codes(judged(ill["infiltrates", "half of the right lung"].volume))
+
+
+def ball(volume: CTVolume, centre: tuple[float, float, float], radius_mm: float) -> np.ndarray:
+    k, j, i = (
+        (np.arange(size) - middle) * step
+        for size, middle, step in zip(volume.array.shape, centre, volume.spacing[::-1], strict=True)
+    )
+    return k[:, None, None] ** 2 + j[:, None] ** 2 + i**2 < radius_mm**2
+
+
+@pytest.mark.parametrize(
+    ("height", "radius_mm", "said"),
+    [("base", 16.0, "bowel"), ("apex", 16.0, ""), ("apex", 24.0, "bulla")],
+)
+def test_a_little_gas_matters_at_the_diaphragm_much_gas_anywhere(plain, height, radius_mm, said):
+    labels = true_labels(plain)
+    lung = labels == LEFT
+    inner = lung.sum(axis=0) == lung.sum(axis=0).max()
+    j, i = np.argwhere(inner)[0]
+    column = np.flatnonzero(lung[:, j, i])
+    k = column[0] + 3 if height == "base" else column[0] + round(0.7 * len(column))
+    array = plain.volume.array.copy()
+    array[ball(plain.volume, (k, j, i), radius_mm) & lung] = -1000
+    light = quality.judge(plain.volume.with_array(array), lungs.LungResult(labels, trachea_mm=100.0))
+    texts = [sign.text for sign in light.signs if sign.code == "gas"]
+    assert bool(texts) == bool(said)
+    assert all(said in text for text in texts)
+
+
+@pytest.mark.parametrize("factors", [(1, 1, 2), (1, 1, 0.5), (1.6, 1.6, 1), (0.6, 0.6, 1)])
+def test_a_wrong_spacing_shows_in_the_proportions(plain, factors):
+    spacing = tuple(step * factor for step, factor in zip(plain.volume.spacing, factors, strict=True))
+    volume = CTVolume(plain.volume.array, spacing, plain.volume.origin, plain.volume.direction)
+    light = quality.judge(volume, lungs.LungResult(true_labels(plain), trachea_mm=100.0))
+    assert "extent" in codes(light)
+    assert "spacing" in next(sign.text for sign in light.signs if sign.code == "extent")
+
+
+def test_a_high_dome_at_the_end_of_a_scan_is_not_called_uneven(plain):
+    """Half of the slices hold little of the right lung; where there is much lung, both have as much."""
+    labels = true_labels(plain)
+    middle = round(np.nonzero(np.isin(labels, (LEFT, RIGHT)))[0].mean())
+    part = slice(middle - 10, middle + 10)
+    volume = CTVolume(plain.volume.array[part], plain.volume.spacing, plain.volume.origin, plain.volume.direction)
+    high = labels[part].copy()
+    high[:9][high[:9] == RIGHT] = 0
+    light = quality.judge(volume, lungs.LungResult(high, trachea_mm=100.0))
+    assert light.figures["left_by_right"] > quality.NORMAL_RATIO[1]
+    assert "uneven" not in codes(light)
+    missing = high.copy()
+    missing[missing == RIGHT] = np.where(np.nonzero(missing == RIGHT)[1] % 2, 0, RIGHT)
+    assert "uneven" in codes(quality.judge(volume, lungs.LungResult(missing, trachea_mm=100.0)))
+
+
 class TestIllScans:
     """What the light is measured with has to be right itself."""
 
@@ -123,3 +182,43 @@ class TestIllScans:
         truth = np.where(true_labels(plain) < 3, true_labels(plain), 0)
         first = next(evaluation_ill.all_of(plain.volume, truth))
         assert np.array_equal(first.volume.array, ill["consolidation", "25 % of the left lung"].volume.array)
+
+
+class TestHeldOutScans:
+    """The other ways of making scans ill, on which the light is measured."""
+
+    @pytest.fixture(scope="class")
+    def held_out(self, plain) -> dict[str, evaluation_ill.IllScan]:
+        truth = np.where(true_labels(plain) < 3, true_labels(plain), 0)
+        made: dict[str, evaluation_ill.IllScan] = {}
+        for scan in evaluation_heldout.all_of(plain.volume, truth):
+            made.setdefault(scan.kind, scan)
+        return made
+
+    def test_each_has_a_truth_on_its_own_grid(self, held_out):
+        assert len(held_out) > 12
+        for kind, scan in held_out.items():
+            assert scan.truth.shape == scan.volume.array.shape, kind
+            assert set(np.unique(scan.truth)) <= {0, LEFT, RIGHT}, kind
+
+    @pytest.mark.parametrize("kind", ["effusion", "thick pleura", "pneumothorax", "collapsed lung"])
+    def test_what_is_no_lung_any_more_is_not_in_the_truth(self, plain, held_out, kind):
+        scan = held_out[kind]
+        gone = np.isin(true_labels(plain), (LEFT, RIGHT)) & (scan.truth == 0)
+        assert gone.any()
+        assert scan.must_flag
+        hu = float(np.median(scan.volume.array[gone]))
+        assert hu < -980 if kind == "pneumothorax" else -10 < hu < 60
+
+    def test_a_wrong_header_changes_no_voxel(self, plain, held_out):
+        scan = held_out["wrong spacing"]
+        assert np.array_equal(scan.volume.array, plain.volume.array)
+        assert scan.volume.spacing != plain.volume.spacing
+
+    def test_airless_lung_and_masses_stay_lung(self, plain, held_out):
+        whole = np.isin(true_labels(plain), (LEFT, RIGHT))
+        for kind in ("consolidation", "round consolidation"):
+            scan = held_out[kind]
+            assert np.array_equal(scan.truth > 0, whole)
+            airless = [np.count_nonzero(volume.array[whole] > 0) for volume in (plain.volume, scan.volume)]
+            assert airless[1] > 1.5 * airless[0]
