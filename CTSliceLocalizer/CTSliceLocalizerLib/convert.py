@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from CTVolumeLib.resample import weights
 from scipy import sparse
 
 from . import groundtruth, landmarks, normalizing, slicegrid, store
+from .article_files import SliceFile
 from .groundtruth import Annotation
 from .truths import Truth, fingerprint
 
@@ -141,22 +142,30 @@ def picture(hu: np.ndarray, size: int = SIZE, window: tuple[float, float] = WIND
         (size, size) uint8.
     """
     low, high = window
-    gray = np.asarray(hu).astype(np.float32)
-    np.clip(gray, np.float32(low), np.float32(high), out=gray)
+    gray = np.asarray(hu)
+    factor, rest = divmod(max(gray.shape), size)
+    # Whole HU stay 16-bit numbers, which are twice as fast, until the mean is taken.
+    whole = gray.dtype == np.int16 and float(low).is_integer() and float(high).is_integer()
+    fits = low >= -32768 and high <= 32767 and (high - low) * max(factor, 1) ** 2 <= 32767
+    kind = np.int16 if whole and fits else np.float32
+    gray = np.clip(gray.astype(kind, copy=False), kind(low), kind(high))
+    gray -= kind(low)
     rows, columns = gray.shape
     side = max(rows, columns)
     if rows != columns:
-        square = np.full((side, side), low, np.float32)
+        square = np.zeros((side, side), kind)
         square[(side - rows) // 2 :, (side - columns) // 2 :][:rows, :columns] = gray
         gray = square
-    factor, rest = divmod(side, size)
-    if rest:
+    if rest or not factor:
         down, across = _shrinking(side, size)
-        gray = (across @ (down @ gray).ravel()).reshape(size, size)
-    else:  # 512 to 256 and the like: means of whole pixels, in half the time
-        gray = sum(gray[k::factor] for k in range(factor))
-        gray = sum(gray[:, k::factor] for k in range(factor)) / np.float32(factor**2)
-    return np.rint((gray - np.float32(low)) * np.float32(255 / (high - low))).astype(np.uint8)
+        gray = (across @ (down @ gray.astype(np.float32)).ravel()).reshape(size, size)
+        factor = 1
+    elif factor > 1:  # 512 to 256 and the like: means of whole pixels, in half the time
+        gray = reduce(np.add, [gray[k::factor] for k in range(factor)])
+        gray = reduce(np.add, [gray[:, k::factor] for k in range(factor)])
+    shades = gray.astype(np.float32)
+    shades *= np.float32(255 / ((high - low) * factor**2))
+    return np.rint(shades, out=shades).astype(np.uint8)
 
 
 def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
@@ -275,18 +284,17 @@ def _write_article(
 ) -> int:
     """One file for each located slice, in the bytes of the article's own call; returns their number."""
     stems = Counter(Path(file).stem.casefold() for file in located)
-    written = 0
+    written, one_file = 0, None
     for headers, array in dicom.read_in_parts(series):
         for header, hu in zip(headers, array):
-            file = Path(header.source.name)
-            if file.name in located:
-                stem = file.stem if stems[file.stem.casefold()] == 1 else file.name
-                np.savez(
-                    folder / f"{stem}.npz",
-                    pixels=picture_of(hu),
-                    norm_loc=located[file.name],
-                    series_instance_UID=uid,
-                )
+            name = header.source.name
+            if name in located:
+                file = Path(name)
+                stem = file.stem if stems[file.stem.casefold()] == 1 else name
+                pixels = picture_of(hu)
+                one_file = one_file or SliceFile(pixels.shape[0], uid)
+                with open(f"{folder}/{stem}.npz", "wb", buffering=0) as target:  # noqa: PTH123 - a path takes as long
+                    target.write(one_file.content(pixels, located[name]))
                 written += 1
     return written
 

@@ -171,7 +171,8 @@ def read_in_parts(series: Series, size: int = 32) -> Iterator[tuple[tuple[SliceH
         for first in range(0, len(series.slices), size):
             headers = list(series.slices[first : first + size])
             try:
-                array, good, _ = pixels.load(headers, files)
+                # One thread: handing over few small slices takes longer than reading them.
+                array, good, _ = pixels.load(headers, files, threads=1)
             except CTError as error:
                 if error.code != "bad_pixels":
                     raise

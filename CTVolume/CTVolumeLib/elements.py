@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import re
 import struct
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,6 +62,8 @@ TAGS = {
 }
 """The elements that are read. Nothing else is."""
 
+_MISSING = ("", None, True)
+
 TAG_LIST = [Tag(tag) for tag in TAGS.values()]
 
 _KNOWN_WORDS = frozenset(
@@ -77,17 +81,28 @@ _KNOWN_WORDS = frozenset(
 class Elements:
     """Values of elements by their raw bytes; whatever makes no sense is missing."""
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self._found = {int(tag): dataset.get_item(tag) for tag in dataset.keys()}  # noqa: SIM118 - values() would decode
+    def __init__(self, found: Mapping[int, tuple[str, Any, bool]], dataset: Dataset | None = None) -> None:
+        """Take raw elements.
+
+        Args:
+            found: VR (or an empty string), value and whether it is little endian, by tag.
+            dataset: what they are from; without it there are no sequences.
+        """
+        self._found = found
+        self._dataset = dataset
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Elements:
+        """The elements of a data set."""
+        found = {}
+        for tag in dataset.keys():  # noqa: SIM118 - values() would decode
+            element = dataset.get_item(tag)
+            raw = isinstance(element, RawDataElement)
+            found[int(tag)] = (element.VR or "", element.value, element.is_little_endian if raw else True)
+        return cls(found, dataset)
 
     def _raw(self, tag: int) -> tuple[str, Any, bool]:
-        element = self._found.get(tag)
-        if element is None:
-            return "", None, True
-        if isinstance(element, RawDataElement):
-            return element.VR or "", element.value, element.is_little_endian
-        return element.VR, element.value, True
+        return self._found.get(tag, _MISSING)
 
     def text(self, name: str) -> str:
         """The value as text, or an empty one."""
@@ -144,9 +159,11 @@ class Elements:
 
     def sequence(self, tag: int) -> list[Elements]:
         """The items of a sequence."""
+        if self._dataset is None:
+            return []
         try:
-            element = self.dataset.get(tag)
-            return [Elements(item) for item in (element.value if element is not None else ()) or ()]
+            element = self._dataset.get(tag)
+            return [Elements.of(item) for item in (element.value if element is not None else ()) or ()]
         except Exception:  # a damaged sequence is a missing one
             return []
 
@@ -170,14 +187,7 @@ class Elements:
         numbers = self.vector("orientation", 6)
         if numbers is None:
             return None
-        row, column = np.array(numbers[:3]), np.array(numbers[3:])
-        lengths = np.linalg.norm(row), np.linalg.norm(column)
-        if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(row @ column) > 0.02:
-            return None
-        row /= lengths[0]
-        column -= row * (row @ column)
-        column /= np.linalg.norm(column)
-        return (*map(float, row), *map(float, column))
+        return _perpendicular(numbers)
 
     def padding(self, signed: bool) -> tuple[int, int] | None:
         """Range of stored values that stand for "no picture here"."""
@@ -193,3 +203,16 @@ class Elements:
         words = re.findall(r"[^\W\d_]+", text)
         known = words and len(text) <= 64 and all(word.lower() in _KNOWN_WORDS for word in words)
         return text if known and not re.search(r"\d{4,}", text) else None
+
+
+@lru_cache(maxsize=256)  # all slices of a series have the same
+def _perpendicular(numbers: tuple[float, ...]) -> tuple[float, ...] | None:
+    """Unit vectors at right angles, or None where they are too far from that."""
+    row, column = np.array(numbers[:3]), np.array(numbers[3:])
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(row @ column) > 0.02:
+        return None
+    row /= lengths[0]
+    column -= row * (row @ column)
+    column /= np.linalg.norm(column)
+    return (*map(float, row), *map(float, column))

@@ -47,7 +47,7 @@ class Meaning:
 
 
 def load(
-    headers: list[SliceHeader], files: Files, progress: Progress | None = None
+    headers: list[SliceHeader], files: Files, progress: Progress | None = None, *, threads: int = _THREADS
 ) -> tuple[np.ndarray, list[int], list[tuple[str, str]]]:
     """Pixels of all slices in HU.
 
@@ -55,6 +55,7 @@ def load(
         headers: slices of one picture size, in the order in which they are wanted.
         files: reader of the sources.
         progress: called with slices done, slices in all, and a text; False cancels.
+        threads: that read and decode; 1 for none beside this one.
 
     Returns:
         Array (k, j, i) of HU, int16 where all values fit, else float32; the indices into ``headers`` that could be
@@ -70,7 +71,7 @@ def load(
     array = np.empty((len(headers), rows, columns), np.int16 if whole and not floats else np.float32)
     target = _Target(array, meaning)
     target.put(probe, headers[probe], middle)
-    good = _fill(headers, probe, files, target, progress)
+    good = _fill(headers, probe, files, target, progress, threads)
     array = target.array
     if len(good) < len(headers):
         for new, old in enumerate(good):
@@ -291,7 +292,12 @@ def _is_whole(value: float | None, default: float) -> bool:
 
 
 def _fill(
-    headers: list[SliceHeader], done_before: int, files: Files, target: _Target, progress: Progress | None
+    headers: list[SliceHeader],
+    done_before: int,
+    files: Files,
+    target: _Target,
+    progress: Progress | None,
+    threads: int,
 ) -> list[int]:
     """Decode all slices but the one that is done into the array; returns the indices of those that could be decoded."""
     tasks: list[list[int]] = []
@@ -302,9 +308,10 @@ def _fill(
         else:
             tasks.append([index])
     good = [done_before]
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:  # which starts threads when it is given something to do
+        run = map if threads == 1 else pool.map
         try:
-            for done in pool.map(lambda task: _run(task, headers, files, target), tasks):
+            for done in run(lambda task: _run(task, headers, files, target), tasks):
                 good += done
                 if progress is not None and progress(len(good), len(headers), "Reading slices") is False:
                     raise CTError("cancelled", "Reading was cancelled.")

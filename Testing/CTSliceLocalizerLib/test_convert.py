@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from CTSliceLocalizerLib import convert, groundtruth, landmarks, slicegrid, store, truths
+from CTSliceLocalizerLib.article_files import SliceFile
 from CTSliceLocalizerLib.cli import main
 from CTVolumeLib import batch, dicom
 from CTVolumeLib.errors import CTError
@@ -66,6 +67,17 @@ class TestArticle:
         np.savez(tmp_path / "own.npz", pixels=pixels, norm_loc=location, series_instance_UID=planted[0].uid)
         assert path.read_bytes() == (tmp_path / "own.npz").read_bytes()
 
+    @pytest.mark.parametrize("size", [1, 24, 256])
+    def test_every_file_of_a_series_has_those_bytes(self, tmp_path, size):
+        rng = np.random.default_rng(0)
+        one = SliceFile(size, "1.2.840.99")
+        for location in (0.05, -0.013, 0.5):
+            pixels = rng.integers(0, 256, (size, size), np.uint8)
+            np.savez(tmp_path / "own.npz", pixels=pixels, norm_loc=location, series_instance_UID="1.2.840.99")
+            assert one.content(pixels, location) == (tmp_path / "own.npz").read_bytes()
+        with pytest.raises(ValueError, match="size"):
+            one.content(np.zeros((size, size + 1), np.uint8), 0.1)
+
     def test_labels_alone_give_the_locations(self, tmp_path, planted):
         assert run(tmp_path / "tree", tmp_path / "out", "--format", "article") == 0
         one = planted[1]
@@ -117,6 +129,13 @@ class TestPicture:
         assert np.all(gray[18:46] == 255)
         assert not gray[:14].any()
         assert not gray[50:].any()
+
+    @pytest.mark.parametrize(("pixels", "size"), [(64, 64), (64, 32), (96, 32), (64, 24), (64, 100)])
+    def test_whole_numbers_are_only_faster(self, pixels, size):
+        hu = np.random.default_rng(0).integers(-3000, 3000, (pixels, pixels)).astype(np.int16)
+        difference = convert.picture(hu, size).astype(int) - convert.picture(hu.astype(np.float32), size)
+        assert np.count_nonzero(difference) <= 0.001 * size**2, "but for ties"
+        assert np.abs(difference).max() <= 1
 
     def test_window(self):
         assert convert.picture(np.full((4, 4), 40, np.int16), 4, (-160, 240)).max() == round(200 * 255 / 400)
