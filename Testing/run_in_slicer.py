@@ -17,7 +17,7 @@ import slicer
 import slicer.util
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ("CTVolume", "CTSliceLocalizer", "LungSegment")
+MODULES = ("CTVolume", "CTSliceLocalizer", "LungSegment", "HeadrestRemoval")
 HEAVY = ("tensorflow", "skimage", "ai_edge_litert", "matplotlib")
 SELECT_SECONDS = 0.3
 STEP_SECONDS = 0.05
@@ -70,6 +70,10 @@ class Run:
     def self_tests_of_lungsegment(self) -> str:
         """What Reload & Test runs."""
         return run_tests("LungSegment", least=LEAST_TESTS)
+
+    def self_tests_of_headrestremoval(self) -> str:
+        """What Reload & Test runs."""
+        return run_tests("HeadrestRemoval", least=LEAST_TESTS)
 
     def sample_data_is_offered(self) -> str:
         """The Sample Data module loads all three, without network."""
@@ -189,6 +193,35 @@ class Run:
         slicer.util.selectModule("CTSliceLocalizer")
         return f"{volume_ml:.0f} mL, {light.colour}{picture}"
 
+    def headrest(self) -> str:
+        """Apply removes the table and nothing else, before and after show in all views, Clear leaves nothing."""
+        slicer.util.selectModule("HeadrestRemoval")
+        section = slicer.util.getModuleWidget("HeadrestRemoval").sections[0]
+        section.ui.inputSelector.setCurrentNode(self.baseline)
+        nodes = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode")
+        section.ui.applyButton.click()
+        cleaned = section.logic.cleaned(self.baseline)
+        require(cleaned is not None, section.ui.messageLabel.text)
+        labels = section.logic.labels(self.baseline, section.parameterNode.outputSegmentation)
+        changed = slicer.util.arrayFromVolume(self.baseline) != slicer.util.arrayFromVolume(cleaned)
+        require(changed.any(), "nothing was removed")
+        require(not (changed & (labels == 0)).any(), "voxels outside the segments changed")
+        section.ui.renderingCheckBox.click()
+        section.ui.afterButton.click()
+        slicer.app.processEvents()
+        shown = slicer.app.layoutManager().sliceWidget("Red").sliceLogic().GetBackgroundLayer().GetVolumeNode()
+        require(shown is cleaned, "After does not show the cleaned scan")
+        renderings = slicer.util.getNodesByClass("vtkMRMLVolumeRenderingDisplayNode")
+        require(len(renderings) == 1 and renderings[0].GetDisplayableNode() is cleaned, "the rendering is not of it")
+        picture = self._picture("headrest")
+        removed_ml = section.logic.measure(self.baseline, section.parameterNode.outputSegmentation)[-1].volume_ml
+        section.ui.clearButton.click()
+        require(not slicer.util.getNodesByClass("vtkMRMLVolumeRenderingDisplayNode"), "Clear left the rendering")
+        left = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLDisplayableNode") - nodes
+        require(left == 0, f"Clear left {left} nodes")
+        slicer.util.selectModule("CTSliceLocalizer")
+        return f"{removed_ml:.0f} mL{picture}"
+
     def scene_is_saved_and_loaded(self) -> str:
         """Locations and settings come back with the scene."""
         import tempfile
@@ -243,6 +276,7 @@ CHECKS = (
     "self_tests_of_ctvolume",
     "self_tests_of_ctslicelocalizer",
     "self_tests_of_lungsegment",
+    "self_tests_of_headrestremoval",
     "sample_data_is_offered",
     "locate",
     "plot_and_table",
@@ -250,6 +284,7 @@ CHECKS = (
     "annotate",
     "train",
     "lungs",
+    "headrest",
     "scene_is_saved_and_loaded",
     "reload",
 )

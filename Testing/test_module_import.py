@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+MODULES = ("CTSliceLocalizer", "LungSegment", "HeadrestRemoval")
 HEAVY = {"tensorflow", "keras", "skimage", "ai_edge_litert", "onnxruntime", "matplotlib", "PIL", "dask", "joblib"}
 BUNDLED_BUT_SLOW = {"SimpleITK", "pydicom", "scipy"}
 """Slicer ships them; they are imported when something is done, not when a module is selected."""
@@ -23,10 +24,12 @@ before = set(sys.modules)
 session.load("CTVolume", enter=False)
 session.load("CTSliceLocalizer", enter=False)
 session.load("LungSegment", enter=False)
+session.load("HeadrestRemoval", enter=False)
 registered = set(sys.modules) - before
 session.application.startupCompleted.emit()
 session.select("CTSliceLocalizer")
 session.select("LungSegment")
+session.select("HeadrestRemoval")
 selected = set(sys.modules) - before
 session.end()
 print(json.dumps([sorted(registered), sorted(selected)]))
@@ -38,7 +41,7 @@ def imported():
     """What loading the files imports, and what selecting the panel imports, by a fresh process."""
     pytest.importorskip("slicer", reason="slicer-core is not installed: tests of the panels are left out")
     pytest.importorskip("PySide6", reason="PySide6 is not installed: tests of the panels are left out")
-    folders = [ROOT / name for name in ("Testing", "CTVolume", "CTSliceLocalizer", "LungSegment")]
+    folders = [ROOT / name for name in ("Testing", "CTVolume", *MODULES)]
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, folders)))
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, encoding="utf-8", check=False
@@ -54,9 +57,9 @@ def test_loading_and_selecting_the_modules_imports_nothing_heavy(imported):
 
 def test_slicer_starts_with_the_module_files_alone(imported):
     own = {"CTVolumeLib", "CTVolumePanel"}
-    own |= {f"{module}{kind}" for module in ("CTSliceLocalizer", "LungSegment") for kind in ("Lib", "Panel")}
+    own |= {f"{module}{kind}" for module in MODULES for kind in ("Lib", "Panel")}
     assert imported[0] & own == set()
 
 
 def test_panel_is_found(imported):
-    assert {"CTSliceLocalizerPanel", "LungSegmentPanel"} <= imported[1], "else the tests above say nothing"
+    assert {f"{module}Panel" for module in MODULES} <= imported[1], "else the tests above say nothing"

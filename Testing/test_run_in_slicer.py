@@ -14,6 +14,7 @@ SCRIPT = Path(__file__).parent / "run_in_slicer.py"
 def script(slicer_app):
     slicer_app.load("CTSliceLocalizer", enter=False)
     slicer_app.load("LungSegment", enter=False)
+    slicer_app.load("HeadrestRemoval", enter=False)
     slicer_app.application.startupCompleted.emit()
     spec = importlib.util.spec_from_file_location("run_in_slicer", SCRIPT)
     module = importlib.util.module_from_spec(spec)
@@ -33,7 +34,7 @@ def test_all_checks_pass(script, slicer_app, tmp_path, capsys):
     found = results(capsys)
     assert list(found) == list(script.CHECKS)
     assert set(found.values()) == {"PASS"}
-    pictures = {"locate", "plot", "follow-up", "annotate", "train", "lungs"}
+    pictures = {"locate", "plot", "follow-up", "annotate", "train", "lungs", "headrest"}
     assert {path.stem for path in tmp_path.glob("*.png")} == pictures
     assert slicer_app.dialogs() == []
 

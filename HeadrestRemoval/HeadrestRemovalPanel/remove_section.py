@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import qt
+import vtk
 from CTVolumePanel import result_tables
 from CTVolumePanel.scan_section import ApplySection
 from CTVolumePanel.section import warning
@@ -111,6 +112,12 @@ class RemoveSection(ApplySection):
     def _onViewModified(self, caller, event) -> None:
         super()._onViewModified(caller, event)
         self._showTurn()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeRemoved(self, caller, event, node) -> None:
+        super()._onNodeRemoved(caller, event, node)
+        if self._entered and node.IsA("vtkMRMLScalarVolumeNode"):  # the cleaned scan, perhaps
+            self.refresh()
 
     def refresh(self) -> None:
         """Bring all widgets into line with the scene."""

@@ -77,6 +77,8 @@ def remove(volumeNode, segmentationNode=None, method: str = "auto", fill: float 
     _keepReport(segmentationNode, result, measures)
     scene.remove_results(volumeNode, OWNER)  # the table of the result before
     cleanedNode = cleaned_scan.put(volumeNode, image, _voxels(segmentationNode), fill)
+    if comparing.showsCleaned(volumeNode):
+        comparing.showCleaned(volumeNode, segmentationNode, False)  # first one looks at what is removed now
     return Removed(segmentationNode, cleanedNode, reportOf(segmentationNode))
 
 

@@ -11,6 +11,7 @@ SHOWN = ("QLabel", "QProgressBar")
 MODULES = {
     "CTSliceLocalizer": ("Locate", "Follow up", "Annotate", "Train"),
     "LungSegment": ("Segment", "Classic recipe", "Prepared volume"),
+    "HeadrestRemoval": ("Remove headrest and table",),
 }
 SECTIONS = [title for titles in MODULES.values() for title in titles]
 
