@@ -25,6 +25,9 @@ _OPACITY = 0.55
 _SHORTEST_MM = 100.0
 """A scan of few slices is still shown this high, so that its picture is not a line."""
 
+_MARGIN_MM = 12.0
+"""So much around patient and equipment is shown; a head is small in a wide field of view."""
+
 _LINE = 0.155
 _MOST_LINES = 6
 _USE = "Research use only, not a medical device."
@@ -56,8 +59,10 @@ def draw(
     axial = volume.as_axial()
     shown = None if labels is None else volume.with_array(labels).as_axial().array
     k, front_mm, side_mm = _places(axial, shown)
+    box = _box(axial, shown)
     figure = Figure(figsize=(12.6, 9.6), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(h_pad=0.08)
     figure.suptitle(title, fontsize=12, fontweight="bold")
     grid = figure.add_gridspec(3, 3, height_ratios=(4, 4, 1.25))
     after = axial if cleaned is None else cleaned.as_axial()
@@ -69,6 +74,7 @@ def draw(
         for column, (plane, at, place, across, upward) in enumerate(planes):
             axes = figure.add_subplot(grid[row, column])
             _show(axes, _cut(scan, plane, at, WINDOW), across, upward)
+            _zoom(axes, box, across, upward)
             axes.set_title(f"{said}, {plane}{place and ', '}{place}", fontsize=9)
             if painted is not None:
                 _paint(axes, axial, painted, plane, at)
@@ -117,13 +123,36 @@ def _show(axes: Axes, picture: render.Picture, across: str, upward: str) -> None
     axes.set_ylabel(f"{upward} mm", fontsize=7, labelpad=1)
     axes.tick_params(labelsize=7)
     axes.set_facecolor("black")
-    if upward == "S":
-        bottom, top = axes.get_ylim()
-        missing = max(0.0, _SHORTEST_MM - (top - bottom)) / 2
-        axes.set_ylim(bottom - missing, top + missing)
     for x, side in ((0.02, "A" if across == "P" else "R"), (0.98, "P" if across == "P" else "L")):
         axes.text(x, 0.97, side, color="white", transform=axes.transAxes, va="top", fontsize=9,
                   ha="left" if x < 0.5 else "right")  # fmt: skip
+
+
+def _box(axial: CTVolume, labels: np.ndarray | None) -> dict[str, tuple[float, float]]:
+    """From where to where along L, P and S (LPS mm) patient and equipment reach, and a little more."""
+    if labels is None or not labels.any():
+        return {}
+    used = [np.flatnonzero(labels.any(axis=others)) for others in ((0, 1), (0, 2))]
+    origins, z_mm = axial.origins(), axial.superior()[labels.any(axis=(1, 2))]
+    box = {"S": (z_mm.min() - _MARGIN_MM, z_mm.max() + _MARGIN_MM)}
+    for axis, (name, at) in enumerate(zip("LP", used)):
+        low, high = origins[:, axis].min() + at[0] * axial.spacing[axis], origins[:, axis].max()
+        box[name] = (low - _MARGIN_MM, high + at[-1] * axial.spacing[axis] + _MARGIN_MM)
+    return box
+
+
+def _zoom(axes: Axes, box: dict[str, tuple[float, float]], across: str, upward: str) -> None:
+    """Show what is in the box; a scan of few slices is still shown as high as can be seen."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    low, high = box.get(across, (left, right))
+    axes.set_xlim(max(left, low), min(right, high))
+    low, high = box.get(upward, (min(bottom, top), max(bottom, top)))
+    if upward == "P":  # grows downwards
+        axes.set_ylim(min(bottom, high), max(top, low))
+        return
+    low, high = max(bottom, low), min(top, high)
+    missing = max(0.0, _SHORTEST_MM - (high - low)) / 2
+    axes.set_ylim(low - missing, high + missing)
 
 
 def _paint(axes: Axes, axial: CTVolume, labels: np.ndarray, plane: str, at: float | int | None) -> None:
