@@ -1,4 +1,4 @@
-"""Training the article's networks on single slices, by the same means as the compact one (see ``fitting``)."""
+"""Training the article's networks on single slices, by the same means as the compact one (see ``network_fitting``)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
+from CTVolumeLib import network_checkpoints as checkpoints
+from CTVolumeLib import network_fitting as fitting
 
-from . import article_networks, article_pictures, checkpoints, fitting
+from . import article_networks, article_pictures
 from .article_pictures import Pictures
 
 TRAINED = "trained.npz"

@@ -1,8 +1,9 @@
 """Training the compact network; ``python -m CTSliceLocalizerLib.training --data DIR`` makes the shipped model.
 
 One epoch is a fixed number of random stretches. Training stops when the validation patients no longer improve, keeps
-the best weights, and goes on where it was after a kill (see ``checkpoints``). The same seed gives the same weights, to
-the last bit on a CPU: batches are drawn from the seed and their number, dropout from states that the seed begins.
+the best weights, and goes on where it was after a kill (see ``network_checkpoints``). The same seed gives the same
+weights, to the last bit on a CPU: batches are drawn from the seed and their number, dropout from states that the seed
+begins.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from pathlib import Path
 import click
 import keras
 import numpy as np
+from CTVolumeLib import network_checkpoints as checkpoints
+from CTVolumeLib import network_export as export
+from CTVolumeLib import network_fitting as fitting
 from keras import ops
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from . import augmentation, checkpoints, curve, dataset, export, fitting, networks, slicegrid
+from . import augmentation, curve, dataset, networks, slicegrid
 from .bodyscale import BIN_CENTRES
 from .landmarks import NAMES
 

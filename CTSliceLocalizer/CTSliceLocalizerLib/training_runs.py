@@ -9,6 +9,9 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from CTVolumeLib import network_checkpoints as checkpoints
+from CTVolumeLib import network_export as export
+from CTVolumeLib import network_fitting as fitting
 from CTVolumeLib.errors import CTError
 
 from . import (
@@ -16,10 +19,7 @@ from . import (
     article_pictures,
     article_training,
     augmentation,
-    checkpoints,
     dataset,
-    export,
-    fitting,
     store,
     training,
 )

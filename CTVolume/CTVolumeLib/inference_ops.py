@@ -60,6 +60,36 @@ def convolution(inputs: list[np.ndarray], weights: Weights, attributes: Mapping[
     return result[:, 0] if was_sequence else result
 
 
+def transposed(inputs: list[np.ndarray], weights: Weights, attributes: Mapping[str, Any]) -> np.ndarray:
+    """Transposed convolution: weights kernel (kh, kw, c_out, c) and bias (c_out,); padding "same" or "valid".
+
+    Each value of the input is spread over the result by the kernel, ``stride`` apart; "same" cuts the rim so that the
+    result is ``stride`` times as large as the input.
+    """
+    picture, was_sequence = _as_picture(inputs[0])
+    kernel, bias = weights
+    kh, kw, outputs, channels = kernel.shape
+    if picture.shape[3] != channels or bias.shape != (outputs,) or attributes["padding"] not in ("same", "valid"):
+        raise ValueError(f"kernel {kernel.shape} and bias {bias.shape} do not fit an input {picture.shape}")
+    (sy, sx), (dy, dx) = _pair(attributes, "stride"), _pair(attributes, "dilation")
+    count, height, width, _ = picture.shape
+    spans = (kh - 1) * dy + 1, (kw - 1) * dx + 1
+    full = [(size - 1) * step + max(span, step) for size, step, span in zip((height, width), (sy, sx), spans)]
+    result = np.zeros((count, *full, outputs), np.float32)
+    for y in range(kh):
+        for x in range(kw):
+            top, left = y * dy, x * dx
+            place = result[:, top : top + (height - 1) * sy + 1 : sy, left : left + (width - 1) * sx + 1 : sx]
+            place += picture @ kernel[y, x].T
+    if attributes["padding"] == "same":
+        (top, rows), (left, columns) = (
+            (max(span - step, 0) // 2, size * step) for span, step, size in zip(spans, (sy, sx), (height, width))
+        )
+        result = result[:, top : top + rows, left : left + columns]
+    result = result + bias
+    return result[:, 0] if was_sequence else result
+
+
 def depthwise(inputs: list[np.ndarray], weights: Weights, attributes: Mapping[str, Any]) -> np.ndarray:
     """Each channel convolved by itself; weights kernel (kh, kw, c, multiplier) and bias (c * multiplier,)."""
     picture, was_sequence = _as_picture(inputs[0])
@@ -244,6 +274,7 @@ OPERATIONS: dict[str, Operation] = {
     "pad": pad,
     "reshape": reshape,
     "subtract": subtract,
+    "transposed": transposed,
 }
 
 

@@ -14,7 +14,9 @@ import pytest
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-from CTSliceLocalizerLib import checkpoints, dataset, fitting, training  # noqa: E402
+from CTSliceLocalizerLib import dataset, training  # noqa: E402
+from CTVolumeLib import network_checkpoints as checkpoints  # noqa: E402
+from CTVolumeLib import network_fitting as fitting  # noqa: E402
 from CTVolumeLib.errors import CTError  # noqa: E402
 from support_training import compact_store, series, tiny_networks  # noqa: E402
 
@@ -146,7 +148,8 @@ sys.path.insert(0, sys.argv[2])
 import tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from CTSliceLocalizerLib import dataset, fitting, training
+from CTSliceLocalizerLib import dataset, training
+from CTVolumeLib import network_fitting as fitting
 import test_training as here
 
 here.tiny_networks(here.pytest.MonkeyPatch())

@@ -25,8 +25,9 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from CTVolumeLib.errors import CTError
-from CTVolumeLib.files import replacing, write_atomic
+
+from .errors import CTError
+from .files import replacing, write_atomic
 
 SCHEMA = "ct-training/1"
 RUN, STATE, BEST, LOG, BOARD = "run.json", "state.npz", "best.npz", "log.csv", "tensorboard"

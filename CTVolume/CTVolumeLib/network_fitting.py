@@ -13,9 +13,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
-from CTVolumeLib.errors import CTError
 
-from . import checkpoints
+from . import network_checkpoints as checkpoints
+from .errors import CTError
 
 Progress = Callable[[int, int, str], bool]
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def fit(
         model: compiled; its state must follow from a seed.
         learn: gives the batches of the epochs from the given one (from 0) on.
         check: the batches to validate on.
-        work: folder of the run, see ``checkpoints``.
+        work: folder of the run, see ``network_checkpoints``.
         lengths: of the run.
         averaged: validate and keep the mean of the last weights; the optimizer must have ``use_ema``.
         progress: called after each batch with batches done, all batches and a text; False cancels.

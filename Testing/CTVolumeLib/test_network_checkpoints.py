@@ -10,7 +10,8 @@ import pytest
 keras = pytest.importorskip("keras")
 tf = pytest.importorskip("tensorflow")
 
-from CTSliceLocalizerLib import checkpoints, fitting  # noqa: E402
+from CTVolumeLib import network_checkpoints as checkpoints  # noqa: E402
+from CTVolumeLib import network_fitting as fitting  # noqa: E402
 from CTVolumeLib.errors import CTError  # noqa: E402
 
 LENGTHS = fitting.Lengths(epochs=4, batches=2, patience=9)

@@ -11,7 +11,7 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
 
 keras = pytest.importorskip("keras")
-from CTSliceLocalizerLib.export import export  # noqa: E402
+from CTVolumeLib.network_export import export  # noqa: E402
 from keras import layers as L  # noqa: E402, N812
 
 CARD = {"input": "noise", "outputs": "noise", "scale": "none", "trained_on": "nothing", "accuracy": "none", "seed": 0}
@@ -76,6 +76,11 @@ PICTURE_LAYERS = {
     "rescaling": lambda: L.Rescaling(2.0, -0.5),
     "flatten": L.Flatten,
     "reshape": lambda: L.Reshape((-1, 6)),
+    "transposed": lambda: L.Conv2DTranspose(5, 2, strides=2, activation="relu"),
+    "transposed valid": lambda: L.Conv2DTranspose(3, (3, 2), strides=(2, 3), padding="valid"),
+    "transposed same": lambda: L.Conv2DTranspose(3, (3, 4), strides=(2, 1), padding="same", use_bias=False),
+    "transposed small": lambda: L.Conv2DTranspose(3, 1, strides=2, padding="same"),
+    "transposed dilated": lambda: L.Conv2DTranspose(3, 3, padding="valid", dilation_rate=2),
     "nearest": lambda: L.UpSampling2D((2, 3)),
     "bilinear": lambda: L.UpSampling2D(2, interpolation="bilinear"),
     "bilinear 3": lambda: L.UpSampling2D((3, 1), interpolation="bilinear"),
@@ -110,6 +115,7 @@ def test_every_picture_layer_agrees_with_keras(tmp_path, size):
         [name for name in PICTURE_LAYERS if name.startswith("conv")][:4],
         ["depthwise", "separable", "max pool same", "batch norm", "relu6"],
         ["average pool same", "bilinear", "zero padding", "leaky", "global average keepdims"],
+        ["transposed", "transposed same", "relu6"],
         ["nearest", "layer norm", "gelu", "silu", "softmax", "flatten", "dense"],
     ],
     ids=lambda names: names[0],
@@ -131,6 +137,7 @@ SEQUENCE_LAYERS = {
     "separable": lambda: L.SeparableConv1D(5, 3, padding="same"),
     "max pool": lambda: L.MaxPooling1D(3, strides=2, padding="same"),
     "average pool": lambda: L.AveragePooling1D(2),
+    "transposed": lambda: L.Conv1DTranspose(4, 3, strides=2, padding="same"),
     "nearest": lambda: L.UpSampling1D(3),
     "global average": L.GlobalAveragePooling1D,
     "global max": L.GlobalMaxPooling1D,
@@ -233,7 +240,7 @@ def test_the_card_says_what_was_given_and_more(tmp_path):
         lambda: L.ReLU(5.0),
         lambda: L.Activation("selu"),
         lambda: L.Lambda(lambda x: x + 1),
-        lambda: L.Conv2DTranspose(3, 3),
+        lambda: L.Conv2DTranspose(3, 3, strides=2, output_padding=1),
         lambda: L.UpSampling2D(2, interpolation="bicubic"),
         lambda: lambda x: keras.ops.add(x, 1.0),
     ],
@@ -247,7 +254,7 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(tmp_path, layer)
 
 
 def test_a_conversion_that_differs_is_not_written(tmp_path, monkeypatch):
-    from CTSliceLocalizerLib import export as module
+    from CTVolumeLib import network_export as module
 
     fold = module._fold
     monkeypatch.setattr(module, "_fold", lambda node, scale, shift: fold(node, scale, shift + 0.01))

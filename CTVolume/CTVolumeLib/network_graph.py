@@ -1,25 +1,18 @@
-"""Turns trained Keras models into the files that ``CTVolumeLib.inference`` runs without TensorFlow.
+"""Keras models as plain data: the graph of operations and weights that ``inference`` runs.
 
-Needs Keras 3 on TensorFlow, which only training has. Batch norm is folded into the layer before it, what counts only in
-training (dropout, noise, augmentation) is left out, and the same weights always give the same bytes.
+Needs Keras 3. Batch norm is folded into the layer before it; what counts only in training (dropout, noise,
+augmentation) is left out.
 """
 
 # ruff: noqa: ARG001 (all layers are handled by functions with the same arguments, needed or not)
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import json
-import platform
-import tempfile
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from CTVolumeLib.errors import CTError
-from CTVolumeLib.files import npz_bytes, write_atomic
-from CTVolumeLib.inference import CARD_SCHEMA, GRAPH_SCHEMA, Model
+
+from .errors import CTError
 
 if TYPE_CHECKING:
     import keras
@@ -32,91 +25,17 @@ _TRAINING_ONLY = frozenset({
 _FOLDABLE = ("conv", "depthwise", "dense")
 
 
-def export(
-    models: Mapping[str, keras.Model],
-    path_stem: Path | str,
-    card: Mapping[str, Any],
-    litert_part: str | None = "encoder",
-    batch: int = 16,
-) -> dict[str, Any]:
-    """Write ``<stem>.npz``, ``<stem>.tflite`` and the card ``<stem>.json``, the card last.
+def describe(part: str, model: keras.Model, weights: dict[str, np.ndarray]) -> dict[str, Any]:
+    """The graph of one part as plain data.
 
     Args:
-        models: by part name; functional Keras models. Outputs given to ``keras.Model`` as a dict keep their names.
-        path_stem: folder and name without an ending.
-        card: whatever people should know (input, scale, outputs, trained_on, accuracy, seed, ...). ``schema``,
-            ``name``, ``sha256``, ``litert`` and ``versions`` are added.
-        litert_part: which part LiteRT shall run; None for no ``.tflite``. It must have one input of fixed shape.
-        batch: samples that LiteRT runs at a time.
-
-    Returns:
-        The card as written.
+        part: its name.
+        model: a functional model.
+        weights: the part's weights are put in here.
 
     Raises:
-        CTError: ``unsupported_layer``, ``export_differs``, ``cannot_write``.
+        CTError: ``unsupported_layer``.
     """
-    path_stem = Path(path_stem)
-    weights: dict[str, np.ndarray] = {}
-    parts = {name: _describe(name, model, weights) for name, model in models.items()}
-    graph = json.dumps({"schema": GRAPH_SCHEMA, "parts": parts}, sort_keys=True, separators=(",", ":"))
-    files = {".npz": npz_bytes({"graph": np.frombuffer(graph.encode(), np.uint8), **weights})}
-    written = {**card, "schema": CARD_SCHEMA, "name": path_stem.name, "versions": _versions()}
-    written.pop("litert", None)
-    if litert_part is not None:
-        outputs = [name for name, _ in parts[litert_part]["outputs"]]
-        files[".tflite"] = _tflite_bytes(models[litert_part], outputs, batch)
-        written["litert"] = {"part": litert_part, "outputs": outputs, "batch": batch}
-    written["networks"] = {
-        name: {"parameters": int(sum(np.prod(weight.shape) for weight in model.weights))}
-        for name, model in models.items()
-    }
-    written["sha256"] = {ending[1:]: hashlib.sha256(data).hexdigest() for ending, data in files.items()}
-    files[".json"] = (json.dumps(written, indent=2, ensure_ascii=False) + "\n").encode()
-    _check_agreement(models, path_stem.name, files)
-    if litert_part is None:
-        _beside(path_stem, ".tflite").unlink(missing_ok=True)
-    for ending, data in files.items():
-        write_atomic(_beside(path_stem, ending), data)
-    return written
-
-
-def _check_agreement(models: Mapping[str, keras.Model], name: str, files: Mapping[str, bytes]) -> None:
-    """Run each network with every engine that is here; a converter that goes wrong must not go unnoticed."""
-    rng = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
-        for ending, data in files.items():
-            write_atomic(Path(folder, name + ending), data)
-        engines = ["numpy"]
-        if ".tflite" in files and importlib.util.find_spec("ai_edge_litert"):
-            engines.append("litert")
-        loaded = {engine: Model.load(Path(folder, name), engine) for engine in engines}
-        for part, model in models.items():
-            x = [
-                rng.random((2, *(64 if size is None else size for size in tensor.shape[1:])), np.float32)
-                for tensor in model.inputs
-            ]
-            expected = model(x[0] if len(x) == 1 else x, training=False)
-            for engine in engines:
-                got = loaded[engine].parts[part].predict(x)
-                got = got if isinstance(got, dict) else {_outputs(model)[0][0]: got}
-                for (key, _), want in zip(_outputs(model), _values(expected)):
-                    largest = float(np.max(np.abs(got[key] - want)))
-                    if not largest <= 1e-4 * max(1.0, float(np.max(np.abs(want)))):
-                        raise CTError(
-                            "export_differs",
-                            f"The output {key} of {part} differs from Keras by {largest:g} in the engine {engine}.",
-                            "Nothing was written; please report the layers of the network.",
-                        )
-
-
-def _values(results: Any) -> list[np.ndarray]:
-    values = results.values() if isinstance(results, dict) else results
-    values = values if isinstance(results, (dict, list, tuple)) else [results]
-    return [np.asarray(value) for value in values]
-
-
-def _describe(part: str, model: keras.Model, weights: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The graph of one part as plain data; its weights are put into ``weights``."""
     builder = _Builder()
     inputs = []
     for number, tensor in enumerate(model.inputs):
@@ -124,7 +43,7 @@ def _describe(part: str, model: keras.Model, weights: dict[str, np.ndarray]) -> 
         builder.names[id(tensor)] = value
         inputs.append({"name": value, "shape": [None if size is None else int(size) for size in tensor.shape[1:]]})
     builder.walk(model)
-    outputs = [(name, builder.names[id(tensor)]) for name, tensor in _outputs(model)]
+    outputs = [(name, builder.names[id(tensor)]) for name, tensor in outputs_of(model)]
     nodes = _fuse(builder.nodes, {value for _, value in outputs})
     described = []
     for node in nodes:
@@ -134,7 +53,7 @@ def _describe(part: str, model: keras.Model, weights: dict[str, np.ndarray]) -> 
     return {"inputs": inputs, "outputs": outputs, "nodes": described}
 
 
-def _outputs(model: keras.Model) -> list[tuple[str, Any]]:
+def outputs_of(model: keras.Model) -> list[tuple[str, Any]]:
     """Name and tensor of each output."""
     if isinstance(model.output, dict):
         return list(model.output.items())
@@ -243,6 +162,15 @@ def _conv(builder: _Builder, layer: Any, inputs: list[str], tensors: list) -> st
     kernel = kernel[None] if kernel.ndim == 3 else kernel
     bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-1])
     return builder.activate(builder.add("conv", inputs, (kernel, bias), **_window(layer)), layer.activation)
+
+
+def _transposed(builder: _Builder, layer: Any, inputs: list[str], tensors: list) -> str:
+    if getattr(layer, "output_padding", None) is not None:
+        raise CTError("unsupported_layer", f"The layer {layer.name} has an output padding, which can't be exported.")
+    kernel = np.asarray(layer.kernel)
+    kernel = kernel[None] if kernel.ndim == 3 else kernel
+    bias = np.asarray(layer.bias) if layer.use_bias else np.zeros(kernel.shape[-2])
+    return builder.activate(builder.add("transposed", inputs, (kernel, bias), **_window(layer)), layer.activation)
 
 
 def _depthwise(builder: _Builder, layer: Any, inputs: list[str], tensors: list) -> str:
@@ -374,7 +302,9 @@ _LAYERS: dict[str, Callable] = {
     "BatchNormalization": _batch_norm,
     "Concatenate": _concatenate,
     "Conv1D": _conv,
+    "Conv1DTranspose": _transposed,
     "Conv2D": _conv,
+    "Conv2DTranspose": _transposed,
     "Cropping1D": _rim("crop"),
     "Cropping2D": _rim("crop"),
     "Dense": _dense,
@@ -406,7 +336,7 @@ _LAYERS: dict[str, Callable] = {
 
 
 def _activation_name(activation: Any) -> str:
-    from CTVolumeLib.inference_ops import ACTIVATIONS
+    from .inference_ops import ACTIVATIONS
 
     name = getattr(activation, "__name__", type(activation).__name__)
     name = {"swish": "silu"}.get(name, name)
@@ -437,44 +367,3 @@ def _last_axis(layer: Any, axis: Any, tensors: list) -> None:
     axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
     if axis not in (-1, len(tensors[0].shape) - 1):
         raise CTError("unsupported_layer", f"The layer {layer.name} does not work on the last axis.")
-
-
-def _tflite_bytes(model: keras.Model, outputs: list[str], batch: int) -> bytes:
-    """Float32 TFLite with only built-in operations, a fixed batch and outputs by name."""
-    import tensorflow as tf
-
-    (tensor,) = model.inputs
-    signature = tf.TensorSpec((batch, *tensor.shape[1:]), tf.float32, name="x")
-
-    def call(x: tf.Tensor) -> dict[str, tf.Tensor]:
-        results = model(x, training=False)
-        if isinstance(results, dict):
-            return {name: results[name] for name in outputs}
-        return dict(zip(outputs, results if isinstance(results, (list, tuple)) else [results]))
-
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    # Keras variables would stay variables in the file, and those hold nothing when it is read: freeze them first.
-    frozen = convert_variables_to_constants_v2(tf.function(call, input_signature=[signature]).get_concrete_function())
-    order = sorted(outputs)  # the order in which TensorFlow flattens a dict
-    module = tf.Module()
-    module.frozen = frozen
-    module.call = tf.function(lambda x: dict(zip(order, frozen(x))), input_signature=[signature])
-    with tempfile.TemporaryDirectory() as folder:
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # else silu can't be saved
-        tf.saved_model.save(module, folder, signatures={"serving_default": module.call}, options=options)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]  # no Flex: Slicer has no TensorFlow
-        return converter.convert()
-
-
-def _versions() -> dict[str, str]:
-    import keras
-    import tensorflow as tf
-
-    return {"keras": keras.__version__, "numpy": np.__version__, "python": platform.python_version(),
-            "tensorflow": tf.__version__}  # fmt: skip
-
-
-def _beside(stem: Path, ending: str) -> Path:
-    return stem.with_name(stem.name + ending)
