@@ -1,0 +1,387 @@
+"""Scans whose patient and equipment are known voxel by voxel: the phantom, and real people with drawn equipment.
+
+The real people are scans that end at the skin (radiotherapy planning: all outside the body's outline was wiped out) or
+bodies that lie clear of their table. Equipment is drawn into the air around them (``evaluation_equipment``).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from CTVolumeLib import dicom, phantom
+from CTVolumeLib.phantom_tissue import HEADREST as PHANTOM_HEADREST
+from CTVolumeLib.phantom_tissue import TABLE as PHANTOM_TABLE
+from CTVolumeLib.volume import CTVolume
+from scipy import ndimage
+
+from . import evaluation_equipment as draw
+from .evaluation_equipment import Patient, Scene
+
+HEADS = ("hn100", "hn101", "hn109", "hn124", "hn144", "hn146", "hn12", "hn10")
+BODIES = ("ga02", "ab05")
+"""Real people whose outline is known; never used to train."""
+
+_SKIN_HU = -350
+_FINEST_MM = 3.1
+_MARGIN_MM = 75.0
+
+_ARMS_DOWN = {"arms": "down", "coverage": (0.2, 0.45), "field_mm": 560.0}
+
+CONTACT = {"contact 10 cm2": 10.0, "contact 30 cm2": 30.0, "contact 60 cm2": 60.0}
+GAP = {"gap 1 mm": 1.0, "gap 2 mm": 2.0, "gap 3 mm": 3.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A scan with its truth.
+
+    Attributes:
+        name: unique.
+        kind: class of case.
+        source: "phantom" or "composed".
+        person: who; cases of one person are not independent.
+        volume: the scan.
+        truth: (k, j, i) uint8 as in ``labels``.
+        rim: (k, j, i) bool, blurred edge of the equipment, whose label is nobody's fault.
+    """
+
+    name: str
+    kind: str
+    source: str
+    person: str
+    volume: CTVolume
+    truth: np.ndarray
+    rim: np.ndarray
+
+
+def _not_touching(scene: Scene, number: int) -> None:
+    draw.headrest(scene, ("cradle", "shell", "block", "tub")[number % 4], 6.0)
+
+
+def _gap(mm: float) -> Callable[[Scene, int], None]:
+    return lambda scene, number: draw.headrest(scene, ("shell", "tub", "cradle", "block")[number % 4], mm)
+
+
+def _contact(cm2: float) -> Callable[[Scene, int], None]:
+    return lambda scene, number: draw.headrest(scene, ("tub", "cradle", "shell", "block")[number % 4], 0.0, cm2)
+
+
+def _straps(scene: Scene, number: int) -> None:
+    draw.headrest(scene, ("cradle", "shell")[number % 2], 3.0)
+    draw.straps(scene)
+
+
+HEAD_KINDS: dict[str, Callable[[Scene, int], None]] = {
+    "not touching": _not_touching,
+    **{kind: _gap(mm) for kind, mm in GAP.items()},
+    **{kind: _contact(cm2) for kind, cm2 in CONTACT.items()},
+    "foam cushion": lambda scene, number: draw.cushion(scene, 12.0 + 4 * (number % 3), (-930.0, -890.0)[number % 2]),
+    "straps": _straps,
+    "ears against the holder": lambda scene, _: draw.ear_pads(scene),
+    "vacuum cushion": lambda scene, _: draw.vacuum(scene),
+    "mask and frame": lambda scene, _: draw.mask_frame(scene),
+    "stereotactic frame": lambda scene, _: draw.stereotactic(scene),
+    "no equipment": lambda _, __: None,
+}
+"""How the equipment of each class is drawn; the number chooses among the shapes."""
+
+BODY_KINDS: dict[str, Callable[[Scene, int], None]] = {
+    "table, not touching": lambda scene, _: draw.table(scene, 6.0, mattress=False),
+    "table with mattress": lambda scene, _: draw.table(scene, 1.0),
+    "table, contact": lambda scene, _: draw.table(scene, 0.0, mattress=False, contact=200.0),
+    "cables and blanket": lambda scene, _: (draw.table(scene, 1.0), draw.blanket_and_cables(scene)),
+    "no equipment": lambda _, __: None,
+}
+
+
+def make(patient: Patient, kind: str, number: int = 0, seed: int = 0) -> Case:
+    """Draw the equipment of a class around a patient.
+
+    Args:
+        patient: in air.
+        kind: one of ``HEAD_KINDS`` or ``BODY_KINDS``.
+        number: chooses among the shapes of a class.
+        seed: of the noise.
+    """
+    kinds = HEAD_KINDS if patient.head.stop > patient.head.start else BODY_KINDS
+    scene = Scene(patient, seed)
+    kinds[kind](scene, number)
+    volume, truth, rim = scene.finish()
+    source = "phantom" if patient.person.startswith("phantom") else "composed"
+    return Case(f"{patient.name}, {kind}", kind, source, patient.person, volume, truth, rim)
+
+
+def phantom_head(seed: int = 900, spacing: tuple[float, float, float] = (1.5, 1.5, 3.0), **parameters) -> Patient:
+    """A phantom's head and neck in air.
+
+    Args:
+        seed: of the person.
+        spacing: mm along i, j, k.
+        parameters: others of ``phantom.PhantomParameters``.
+    """
+    made = phantom.make(
+        phantom.PhantomParameters(
+            seed=seed, variation=0.04, table=False, spacing=spacing, **{
+                "field_mm": 340.0, "field_centre": (0.0, 20.0), "z_range": (-255.0, 12.0),
+                "size": 0.95 + 0.02 * (seed % 6), "hair": float(2 * (seed % 5)), **parameters,
+            },
+        )
+    )  # fmt: skip
+    patient = _from_phantom(made, f"phantom {seed}")
+    z = made.volume.superior()
+    low = made.landmarks["C1"] - 5
+    return replace(patient, head=slice(int(np.searchsorted(z, low)), int(np.searchsorted(z, -12.0))))
+
+
+def phantom_body(seed: int = 950, **parameters) -> Patient:
+    """A phantom's trunk in air; parameters as in ``phantom.PhantomParameters``."""
+    made = phantom.make(
+        phantom.PhantomParameters(
+            seed=seed, variation=0.04, table=False, **{
+                "spacing": (2.5, 2.5, 5.0), "field_mm": 500.0, "field_centre": (0.0, 30.0), "coverage": (0.17, 0.34),
+                "girth": 1.0 + 0.1 * (seed % 5), **parameters,
+            },
+        )
+    )  # fmt: skip
+    return _from_phantom(made, f"phantom {seed}")
+
+
+def real_head(data: Path, name: str) -> Patient:
+    """A real head and neck that was cut out along its skin, on finer pixels.
+
+    Raises:
+        CTError: the scan can't be read.
+    """
+    volume = dicom.read(data / "vol" / f"{name}.nii.gz").as_axial()
+    mask = _outline(volume.array)
+    patient = _finer(volume, mask, name)
+    widths = patient.mask.any(axis=1).sum(axis=1) * patient.volume.spacing[0]
+    narrow = widths < 210
+    # from the top down to where the shoulders begin, and the nape left free
+    top = len(narrow) - 1
+    shoulders = int(np.flatnonzero(~narrow).max()) if (~narrow).any() else 0
+    free = round(65 / patient.volume.spacing[2])
+    return replace(patient, head=slice(min(shoulders + free, top - free), top + 1))
+
+
+def real_body(data: Path, name: str) -> Patient:
+    """A real body that lies clear of its table, the table taken away.
+
+    Raises:
+        CTError: the scan can't be read.
+    """
+    volume = dicom.read(data / "vol" / f"{name}.nii.gz").as_axial()
+    return _finer(volume, _outline(volume.array), name)
+
+
+def all_cases(data: Path | None, every: int = 1) -> Iterator[Callable[[], Case]]:
+    """Makers of all cases, phantom first; each case is made when it is asked for.
+
+    Args:
+        data: folder of the real scans, or None for the phantom alone.
+        every: take only each so many.
+    """
+    makers = [*phantom_cases(), *(composed_cases(data) if data else ())]
+    yield from makers[::every]
+
+
+def phantom_cases() -> list[Callable[[], Case]]:
+    """Every class on phantoms of different build."""
+    makers: list[Callable[[], Case]] = []
+    for number, kind in enumerate(HEAD_KINDS):
+        for turn in range(2):
+            seed = 900 + (number + 5 * turn) % 10
+            makers.append(_later(_phantom_case, seed, kind, number + turn))
+    for seed, tilt in ((901, 18.5), (904, -12.0)):
+        makers.append(_later(_tilted, seed, tilt))
+    for seed in (902, 905):
+        makers += [_later(_truncated, seed), _later(_prone, seed)]
+    for number, kind in enumerate(BODY_KINDS):
+        for turn in range(2):
+            makers.append(_later(_phantom_body_case, 950 + number + 5 * turn, kind, {"arms": ("none", "up")[turn]}, ""))
+    makers += [
+        _later(_phantom_body_case, 961, "table with mattress", _ARMS_DOWN, "arms down"),
+        _later(_phantom_body_case, 962, "table, contact", _ARMS_DOWN, "arms down, contact"),
+        _later(_phantom_body_case, 963, "table with mattress", {"arms": "up", "coverage": (0.1, 0.35)}, "arms up"),
+        _later(
+            _phantom_body_case, 964, "table with mattress",
+            {"arms": "down", "coverage": (-0.01, 0.52), "spacing": (4.0, 4.0, 5.0)}, "whole body",
+        ),
+        _later(_phantom_with_its_own, "flat"), _later(_phantom_with_its_own, "curved"),
+        _later(_phantom_with_its_own, "box"),
+    ]  # fmt: skip
+    return makers
+
+
+def composed_cases(data: Path) -> list[Callable[[], Case]]:
+    """Every class on real heads, several heads for each, and tables under real bodies."""
+    makers: list[Callable[[], Case]] = []
+    for number, kind in enumerate(HEAD_KINDS):
+        count = 4 if kind in CONTACT or kind in ("not touching", "gap 1 mm") else 2
+        for turn in range(count):
+            head = HEADS[(number + turn * 2) % len(HEADS)]
+            makers.append(_later(_composed, data, head, kind, number + turn))
+    for body in BODIES:
+        makers += [_later(_composed, data, body, kind, 0) for kind in BODY_KINDS]
+    return sorted(makers, key=lambda maker: maker.args[1])  # a head is read once
+
+
+def licences(data: Path) -> dict[str, str]:
+    """Licence of each scan."""
+    with (data / "scans.csv").open(encoding="utf-8") as file:
+        return {row["id"]: row["licence"] for row in csv.DictReader(file)}
+
+
+class _later:  # noqa: N801 - reads as a function
+    """A call for later, whose arguments can be looked at."""
+
+    def __init__(self, function: Callable[..., Case], *args) -> None:
+        self.function, self.args = function, args
+
+    def __call__(self) -> Case:
+        return self.function(*self.args)
+
+
+def _phantom_case(seed: int, kind: str, number: int) -> Case:
+    return make(_phantom_head(seed), kind, number, seed)
+
+
+def _tilted(seed: int, tilt: float) -> Case:
+    patient = phantom_head(seed, tilt=tilt, z_range=(-230.0, 40.0))
+    return replace(make(patient, "gap 2 mm", seed, seed), name=f"{patient.name}, tilt {tilt}", kind="gantry tilt")
+
+
+def _truncated(seed: int) -> Case:
+    """The picture cuts the headrest, the ears and the nose."""
+    case = make(_phantom_head(seed), "gap 2 mm", 0, seed)
+    j, i = (np.flatnonzero((case.truth == draw.PATIENT).any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    cut_j = slice(j[0] + 6, min(j[-1] + 8, case.truth.shape[1]))
+    middle, half = (i[0] + i[-1]) // 2, round(72 / case.volume.spacing[0])
+    cut_i = slice(middle - half, middle + half)
+    return replace(
+        case, name=f"phantom {seed}, truncated", kind="truncated field of view",
+        volume=case.volume.crop(j=cut_j, i=cut_i), truth=case.truth[:, cut_j, cut_i], rim=case.rim[:, cut_j, cut_i],
+    )  # fmt: skip
+
+
+def _prone(seed: int) -> Case:
+    """The patient lies on the face: equipment lies in front, the picture is turned by the scanner's own axes."""
+    patient = phantom_head(seed, field_centre=(0.0, 0.0))
+    flipped = replace(
+        patient, volume=patient.volume.with_array(patient.volume.array[:, ::-1].copy()),
+        mask=patient.mask[:, ::-1].copy(), cover=patient.cover[:, ::-1].copy(),
+    )  # fmt: skip
+    case = make(flipped, "foam cushion", seed, seed)
+    return replace(
+        case, name=f"phantom {seed}, prone", kind="prone",
+        volume=case.volume.with_array(case.volume.array[:, ::-1].copy()), truth=case.truth[:, ::-1].copy(),
+        rim=case.rim[:, ::-1].copy(),
+    )  # fmt: skip
+
+
+def _phantom_body_case(seed: int, kind: str, parameters: dict, name: str) -> Case:
+    case = make(phantom_body(seed, **parameters), kind, 0, seed)
+    return replace(case, name=f"phantom {seed}, {name or kind}", kind=name or kind)
+
+
+def _phantom_with_its_own(shape: str) -> Case:
+    """The phantom's own headrests and table."""
+    made = phantom.make(
+        phantom.PhantomParameters(
+            seed=970, headrest=shape, spacing=(1.5, 1.5, 3.0), field_mm=400.0, field_centre=(0.0, 30.0),
+            z_range=(-340.0, 10.0), hair=4.0,
+        )
+    )  # fmt: skip
+    truth = np.select(
+        [made.masks["patient"], made.labels == PHANTOM_HEADREST, made.labels == PHANTOM_TABLE],
+        [draw.PATIENT, draw.HEADREST, draw.TABLE],
+    ).astype(np.uint8)
+    _fill(truth)
+    equipment = truth > draw.PATIENT
+    rim = ndimage.binary_dilation(equipment, np.ones((1, 3, 3), bool)) & (truth == draw.BACKGROUND)
+    return Case(f"phantom 970, {shape}", "phantom's own headrests", "phantom", "phantom 970", made.volume, truth, rim)
+
+
+def _composed(data: Path, name: str, kind: str, number: int) -> Case:
+    return make(_real(data, name), kind, number, number)
+
+
+@lru_cache(maxsize=2)
+def _real(data: Path, name: str) -> Patient:
+    return real_body(data, name) if name in BODIES else real_head(data, name)
+
+
+@lru_cache(maxsize=2)
+def _phantom_head(seed: int) -> Patient:
+    return phantom_head(seed)
+
+
+def _fill(truth: np.ndarray) -> None:
+    """Make air within the skin the patient's: what each slice encloses."""
+    for plane in truth:
+        inside = ndimage.binary_fill_holes(plane == draw.PATIENT)
+        plane[inside] = draw.PATIENT
+
+
+def _from_phantom(made: phantom.Phantom, name: str) -> Patient:
+    truth = made.masks["patient"].astype(np.uint8)
+    _fill(truth)
+    mask = truth > 0
+    hu = made.volume.array.astype(np.float32)
+    # at the skin a voxel's HU tells the share that the patient takes; hair is thin itself
+    share = np.clip((hu + 1000) / 950, 0, 1)
+    near = ndimage.binary_dilation(mask, np.ones((1, 3, 3), bool)) & ~mask
+    cover = np.where(mask, 1.0, np.where(near, share, 0.0)).astype(np.float32)
+    return Patient(name, name, made.volume, mask, cover)
+
+
+def _outline(hu: np.ndarray) -> np.ndarray:
+    """The body within its skin: the largest solid part, and what its slices enclose."""
+    solid = hu > _SKIN_HU
+    core, _ = ndimage.label(ndimage.binary_opening(solid, np.ones((1, 3, 3), bool)))
+    sizes = np.bincount(core.ravel())
+    sizes[0] = 0
+    body = ndimage.binary_dilation(core == int(sizes.argmax()), np.ones((1, 3, 3), bool)) & solid
+    for plane in body:
+        plane[...] = ndimage.binary_fill_holes(plane)
+    return body
+
+
+def _finer(volume: CTVolume, mask: np.ndarray, name: str) -> Patient:
+    """Cut to the patient with room for equipment, on pixels of half the size where they are coarse.
+
+    HU is continued beyond the skin before it is interpolated, so that the skin stays as dense as it was.
+    """
+    j, i = (np.flatnonzero(mask.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    room = [int(np.ceil(_MARGIN_MM / step)) for step in (volume.spacing[1], volume.spacing[0])]
+    pad = ((0, 0), (room[0], room[0]), (room[1], room[1]))
+    cut = (slice(None), slice(j[0], j[-1] + 1), slice(i[0], i[-1] + 1))
+    inside = np.pad(mask[cut], pad)
+    hu = np.pad(volume.array[cut].astype(np.float32), pad, constant_values=-1000)
+    for n in range(len(hu)):
+        if inside[n].any():
+            near = ndimage.distance_transform_edt(~inside[n], return_distances=False, return_indices=True)
+            hu[n] = hu[n][tuple(near)]
+    factor = 2 if max(volume.spacing[:2]) > _FINEST_MM else 1
+    spacing = (volume.spacing[0] / factor, volume.spacing[1] / factor, volume.spacing[2])
+    soft = ndimage.gaussian_filter(inside.astype(np.float32), (0, 0.6, 0.6))
+    if factor > 1:
+        zoom = {"zoom": (1, factor, factor), "order": 1, "mode": "nearest", "grid_mode": True}
+        hu, soft = ndimage.zoom(hu, **zoom), ndimage.zoom(soft, **zoom)
+    # the skin blurred over about a pixel
+    cover = np.clip((soft - 0.5) * 2 * factor + 0.5, 0, 1).astype(np.float32)
+    cover[ndimage.binary_fill_holes(cover >= 1, np.ones((1, 3, 3), bool))] = 1
+    array = np.clip(np.rint(cover * hu + (1 - cover) * -1000), -1024, 3071).astype(np.int16)
+    origin = tuple(
+        float(o + axis * size)
+        for o, axis, size in zip(
+            volume.origin, (i[0] - room[1], j[0] - room[0], 0), (volume.spacing[0], volume.spacing[1], 0.0)
+        )
+    )
+    meta = {key: value for key, value in volume.meta.items() if key in ("modality", "patient_position")}
+    return Patient(name, name, CTVolume(array, spacing, origin, meta=meta), cover >= 0.5, cover)

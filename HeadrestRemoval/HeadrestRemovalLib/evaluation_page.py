@@ -1,0 +1,218 @@
+"""Docs/Headrest.md, written from the rows of the evaluation and from what was seen in pictures of real scans."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from CTVolumeLib.files import write_atomic
+
+if TYPE_CHECKING:
+    from .evaluation import Row
+
+SEEN = Path(__file__).with_name("evaluation_seen.json")
+"""What a reader saw in the pictures of each real scan."""
+
+_NAMES = {
+    "recipe": "Slicer's recipe",
+    "recipe at -300 HU": "the recipe at -300 HU",
+    "clustering": "clustering",
+    "network": "network",
+    "both": "clustering, then network",
+}
+_TOUCHING = ("contact 10 cm2", "contact 30 cm2", "contact 60 cm2")
+_FREE = ("not touching", "gap 1 mm", "gap 2 mm", "gap 3 mm")
+_LIMITS = (
+    "- Stated limits: where soft equipment of the density of tissue is pressed against the skin, the cut between the"
+    " two is a guess, and the result says so (`touching`); a picture that cuts the patient is told (`truncated`).",
+)
+
+
+def write(rows: Sequence[Row], data: Path, document: Path | None = None) -> None:
+    """Write the page.
+
+    Args:
+        rows: of all cases and methods.
+        data: folder of the real scans, for their licences and patients.
+        document: other than Docs/Headrest.md of this project.
+    """
+    document = document or Path(__file__).parents[2] / "Docs" / "Headrest.md"
+    with (data / "scans.csv").open(encoding="utf-8") as file:
+        scans = {row["id"]: row for row in csv.DictReader(file)}
+    seen = json.loads(SEEN.read_text(encoding="utf-8")) if SEEN.exists() else {}
+    write_atomic(document, page(rows, scans, seen).encode())
+
+
+def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, dict[str, Any]]) -> str:
+    """The text of the page.
+
+    Args:
+        rows: of all cases and methods.
+        scans: id to licence and patient.
+        seen: id to what was seen: equipment, removed_ml, left, verdict.
+    """
+    methods = [method for method in _NAMES if any(row.method == method for row in rows)]
+    people = {row.person for row in rows}
+    cases = {row.case for row in rows}
+    return "\n".join(
+        [
+            "# How well headrest and table are found and the patient is spared",
+            "",
+            "Written by `python -m HeadrestRemovalLib.evaluation --data DIR --rows FILE`; do not edit.",
+            "",
+            "Research use only, not a medical device.",
+            "",
+            "Two numbers for each case: **left** is the share of the equipment's voxels above -900 HU that stays in the"
+            " scan, **lost** the share of the patient's voxels above -300 HU that is taken away. An accuracy per pixel"
+            " says nothing here, since nearly all pixels are air or deep inside the patient.",
+            "",
+            f"{len(cases)} cases of {len(people)} people, of whom"
+            f" {len([name for name in people if name.startswith('phantom')])} are phantoms. Composed cases are real"
+            " heads and bodies, known voxel by voxel since their scans end at the skin or clear of the table, with"
+            " equipment drawn into the air around them (`evaluation_cases.py`). Neither these people nor these shapes"
+            " were used to train the network. Cases of one person are not independent.",
+            "",
+            *_summary(rows, methods),
+            *_by_kind(rows, methods),
+            *_bars(rows, methods),
+            *_failures(rows, methods),
+            *_real(seen, scans),
+            "## Limits",
+            "",
+            *_LIMITS,
+            "",
+        ]
+    )
+
+
+def _summary(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
+    lines = [
+        "## All cases", "",
+        "| method | cases | left %, median | left %, worst | lost %, median | lost %, worst | lost mL, worst"
+        " | cases with left <= 1 % and lost <= 0.1 % | refused | CPU s, median |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for method in methods:
+        own = [row for row in rows if row.method == method]
+        left = [row.left_seen_percent for row in own if row.left_seen_percent is not None]
+        good = sum(_good(row) for row in own)
+        lines.append(
+            f"| {_NAMES[method]} | {len(own)} | {np.median(left):.2f} | {max(left):.2f}"
+            f" | {np.median([row.lost_percent for row in own]):.3f} | {max(row.lost_percent for row in own):.3f}"
+            f" | {max(row.lost_ml for row in own):.2f} | {good} | {sum(bool(row.refused) for row in own)}"
+            f" | {np.median([row.seconds for row in own]):.1f} |"
+        )
+    for method in methods:
+        own = [row for row in rows if row.method == method]
+        left = max(own, key=lambda row: row.left_seen_percent or 0)
+        lost = max(own, key=lambda row: row.lost_percent)
+        lines += [
+            "",
+            f"Worst of {_NAMES[method]}: {left.left_seen_percent:.2f} % ({left.left_ml:.1f} mL) left in *{left.case}*;"
+            f" {lost.lost_percent:.3f} % ({lost.lost_ml:.2f} mL) lost in *{lost.case}*.",
+        ]
+    return [*lines, ""]
+
+
+def _by_kind(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
+    lines = [
+        "## Each class of case, worst case", "",
+        "Worst left % / worst lost % (worst lost mL) of each class, side by side on the same scans.", "",
+        "| class | cases (people) | " + " | ".join(_NAMES[method] for method in methods) + " |",
+        "|---|---|" + "---|" * len(methods),
+    ]  # fmt: skip
+    for kind in dict.fromkeys(row.kind for row in rows):
+        own = [row for row in rows if row.kind == kind]
+        cells = []
+        for method in methods:
+            some = [row for row in own if row.method == method]
+            left = [row.left_seen_percent for row in some if row.left_seen_percent is not None]
+            cells.append(
+                f"{f'{max(left):.2f}' if left else '-'} / {max(row.lost_percent for row in some):.3f}"
+                f" ({max(row.lost_ml for row in some):.2f})"
+                if some
+                else "-"
+            )
+        count = f"{len({row.case for row in own})} ({len({row.person for row in own})})"
+        lines.append(f"| {kind} | {count} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _bars(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
+    lines = [
+        "## Headrest Dice", "",
+        "The headrest's blurred edge, where a voxel holds more air than headrest, is not scored. Slicer's recipe does"
+        " not tell headrest from the rest: all that it takes away counts.", "",
+        "| cases | number (people) | method | Dice, worst | Dice, median | patient tissue lost mL, worst"
+        " | patient voxels lost, worst |",
+        "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    groups = (("not touching (free, gaps of 1-3 mm)", _FREE), ("touching over 10-60 cm2", _TOUCHING))
+    for name, kinds in groups:
+        for source in ("phantom", "composed"):
+            for method in methods:
+                own = [
+                    row for row in rows
+                    if row.kind in kinds and row.method == method and row.source == source
+                    and row.headrest_dice is not None
+                ]  # fmt: skip
+                if own:
+                    dices = [row.headrest_dice for row in own]
+                    lines.append(
+                        f"| {name}, {source} | {len(own)} ({len({row.person for row in own})}) | {_NAMES[method]}"
+                        f" | {min(dices):.3f} | {np.median(dices):.3f} | {max(row.lost_ml for row in own):.3f}"
+                        f" | {max(row.lost_voxels for row in own)} |"
+                    )
+    return [*lines, ""]
+
+
+def _failures(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
+    """The cases beyond the bars, for our own methods."""
+    lines = ["## Beyond the bars (left > 1 % or lost > 0.1 %)", ""]
+    for method in methods:
+        if method.startswith("recipe"):
+            continue
+        own = [row for row in rows if row.method == method]
+        bad = [row for row in own if not _good(row)]
+        lines.append(f"{_NAMES[method].capitalize()}, {len(bad)} of {len(own)}:")
+        lines.append("")
+        for row in sorted(bad, key=lambda row: -(row.left_seen_percent or 0) - 10 * row.lost_percent):
+            left = "-" if row.left_seen_percent is None else f"{row.left_seen_percent:.2f} %"
+            said = f"; said: {', '.join(row.warned)}" if row.warned else ""
+            lines.append(
+                f"- {row.case}: left {left} ({row.left_ml:.1f} mL), lost {row.lost_percent:.3f} %"
+                f" ({row.lost_ml:.2f} mL){said}{f'; refused: {row.refused}' if row.refused else ''}"
+            )
+        lines += ["", ""] if bad else ["- none", ""]
+    return lines
+
+
+def _real(seen: dict[str, dict[str, Any]], scans: dict[str, dict[str, str]]) -> list[str]:
+    """Real scans with their own equipment: no truth, but pictures that were looked at."""
+    if not seen:
+        return []
+    people = {scans[name]["patient"] for name in seen if name in scans}
+    removed = [entry["removed_ml"] for entry in seen.values()]
+    return [
+        "## Real scans with their own headrests, frames and tables", "",
+        f"{len(seen)} scans of {len(people)} patients. Nobody knows their truth: axial, coronal and sagittal pictures"
+        " of each with the result drawn on them were looked at. *Patient removed* is what a reader judged to lie within"
+        f" the skin; {sum(value > 0 for value in removed)} scans lose something, {sum(removed):.1f} mL together.", "",
+        "| scan | licence | region | equipment | patient removed mL | equipment left | seen |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {scans.get(name, {}).get('licence', '')}"
+            f" | {scans.get(name, {}).get('region', '').split(',')[0]}"
+            f" | {entry['equipment']} | {entry['removed_ml']:g} | {entry['left']} | {entry['verdict']} |"
+            for name, entry in seen.items()
+        ),
+        "",
+    ]  # fmt: skip
+
+
+def _good(row: Row) -> bool:
+    return (row.left_seen_percent or 0) <= 1 and row.lost_percent <= 0.1 and not row.refused
