@@ -12,6 +12,7 @@ from slicer.ScriptedLoadableModule import (
 
 CATEGORY = "CT Slice Localizer"
 PHANTOM_NAME = "CTPhantom"
+HEAD_NAME = "CTPhantomHead"
 
 
 class CTVolume(ScriptedLoadableModule):
@@ -46,6 +47,15 @@ class CTVolumeLogic(ScriptedLoadableModuleLogic):
         from CTVolumeLib import phantom, scene
 
         return scene.node_from_volume(phantom.make(parameters).volume, PHANTOM_NAME)
+
+    def phantomHead(self):
+        """The head of the digital patient on a headrest as a volume node."""
+        from CTVolumeLib import phantom, scene
+
+        head = phantom.PhantomParameters(
+            coverage=(-0.01, 0.14), spacing=(1.2, 1.2, 2.5), field_mm=340, headrest="box", hair=4
+        )
+        return scene.node_from_volume(phantom.make(head).volume, HEAD_NAME)
 
 
 class CTVolumeTest(ScriptedLoadableModuleTest):
@@ -88,21 +98,22 @@ def registerSampleData():
             checksums=f"SHA256:{entry.sha256}",
             thumbnailFileName=_thumbnail(),
         )
-    logic.registerCustomSampleDataSource(
-        category=CATEGORY,
-        sampleName=PHANTOM_NAME,
-        uris="",
-        fileNames="",
-        nodeNames=PHANTOM_NAME,
-        customDownloader=_makePhantom,
-        thumbnailFileName=_thumbnail(),
-    )
+    for name, make in ((PHANTOM_NAME, CTVolumeLogic.phantom), (HEAD_NAME, CTVolumeLogic.phantomHead)):
+        logic.registerCustomSampleDataSource(
+            category=CATEGORY,
+            sampleName=name,
+            uris="",
+            fileNames="",
+            nodeNames=name,
+            customDownloader=lambda _source, make=make: _show(make),
+            thumbnailFileName=_thumbnail(),
+        )
 
 
-def _makePhantom(_source):
-    """What the button of the phantom does: it is rendered, not loaded."""
+def _show(make):
+    """What the buttons of the phantoms do: they are rendered, not loaded."""
     with slicer.util.tryWithErrorDisplay(_("The phantom could not be made."), waitCursor=True):
-        node = CTVolumeLogic().phantom()
+        node = make(CTVolumeLogic())
         slicer.util.setSliceViewerLayers(background=node, fit=True)
         return [node]
 

@@ -76,14 +76,15 @@ class Run:
         return run_tests("HeadrestRemoval", least=LEAST_TESTS)
 
     def sample_data_is_offered(self) -> str:
-        """The Sample Data module loads all three, without network."""
+        """The Sample Data module loads all four, without network."""
         import SampleData
 
         slicer.mrmlScene.Clear(0)
-        names = ("CTChestSample", "CTChestSampleFollowUp", "CTPhantom")
+        names = ("CTChestSample", "CTChestSampleFollowUp", "CTPhantom", "CTPhantomHead")
         nodes = [SampleData.downloadSample(name) for name in names]
         require(all(node is not None and node.GetImageData() for node in nodes), "a sample has no voxels")
-        slicer.mrmlScene.RemoveNode(nodes[2])
+        for phantom in nodes[2:]:
+            slicer.mrmlScene.RemoveNode(phantom)
         self.baseline, self.followUp = nodes[:2]
         slicer.util.setSliceViewerLayers(background=self.baseline, fit=True)
         return ", ".join(node.GetName() for node in nodes)

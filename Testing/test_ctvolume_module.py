@@ -28,7 +28,7 @@ def test_is_hidden_and_registers_samples_only_when_slicer_has_started(slicer_app
     assert module.module.hidden is True
     assert sources() == {}
     slicer_app.application.startupCompleted.emit()
-    assert set(sources()) == {"CTChestSample", "CTChestSampleFollowUp", "CTPhantom"}
+    assert set(sources()) == {"CTChestSample", "CTChestSampleFollowUp", "CTPhantom", "CTPhantomHead"}
 
 
 def test_samples_are_files_of_the_extension(slicer_app, module):

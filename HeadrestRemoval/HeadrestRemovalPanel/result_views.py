@@ -10,11 +10,11 @@ from slicer.i18n import tr as _
 
 from . import removing
 
-TITLES = (_("Removed"), _("Volume"), _("HU \u00b1 SD"), _("Contact"))
+TITLES = (_("Removed"), _("mL"), _("HU \u00b1 SD"), _("Contact"))
 """Of the panel's table."""
 
 EXPLANATION = _(
-    "Volume; mean and standard deviation of its HU; area over which it touched the patient when it was found."
+    "Volume in mL; mean and standard deviation of its HU; area over which it touched the patient when it was found."
 )
 
 _NOTHING = "\u2013"
@@ -50,7 +50,7 @@ def textsOf(one) -> tuple[str, str, str, str]:
     """A row of the panel's table; it is narrow, so "all equipment" is "All"."""
     return (
         one.name.removesuffix(" equipment").capitalize(),
-        _("{ml} mL").format(ml=_number(one.volume_ml)),
+        _number(one.volume_ml),
         _NOTHING if math.isnan(one.mean_hu) else f"{one.mean_hu:.0f} \u00b1 {one.sd_hu:.0f}",
         _NOTHING if math.isnan(one.contact_cm2) else _("{area} cm\u00b2").format(area=_number(one.contact_cm2)),
     )

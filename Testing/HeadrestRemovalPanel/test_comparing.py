@@ -179,7 +179,7 @@ def test_the_panels_table_has_the_measures(panel, volume, done, patient):
     assert [table.item(row, 0).text() for row in range(4)] == ["Headrest", "Table", "Other", "All"]
     headrest = voxels(volume)[patient.masks["headrest"]]
     assert table.item(0, 2).text() == f"{headrest.mean():.0f} \u00b1 {headrest.std():.0f}"
-    assert table.item(2, 1).text() == "0 mL"
+    assert table.item(2, 1).text() == "0"
     assert table.item(2, 2).text() == "\u2013", "there is no mean of nothing"
     assert "touched" in table.item(0, 3).toolTip()
 
