@@ -168,6 +168,35 @@ def lungs_recipe(app) -> None:
     app.choose(recipe.ui.stepSelector, 4)
 
 
+def headrest(app) -> None:
+    """The head of the digital patient after Apply."""
+    module = app.load("HeadrestRemoval")
+    _sample("CTPhantomHead")
+    app.settle()
+    app.click(module.widget.sections[0].ui.applyButton)
+
+
+def headrest_rendering(app) -> None:
+    """The same with the volume rendering."""
+    headrest(app)
+    app.click(app.module("HeadrestRemoval").widget.sections[0].ui.renderingCheckBox)
+
+
+def headrest_after(app) -> None:
+    """The cleaned scan and its volume rendering."""
+    headrest_rendering(app)
+    app.click(app.module("HeadrestRemoval").widget.sections[0].ui.afterButton)
+
+
+def headrest_chest(app) -> None:
+    """The sample scan after Apply."""
+    module = app.load("HeadrestRemoval")
+    _sample("CTChestSample")
+    app.settle()
+    app.click(module.widget.sections[0].ui.applyButton)
+    app.click(module.widget.sections[0].ui.renderingCheckBox)
+
+
 LUNG_PICTURES = {
     "lungs-segment": lungs,
     "lungs-light": lungs_light,
@@ -176,6 +205,14 @@ LUNG_PICTURES = {
     "lungs-recipe": lungs_recipe,
 }
 """Those of Docs/Tutorial-lungs.md."""
+
+HEADREST_PICTURES = {
+    "headrest-remove": headrest,
+    "headrest-after": headrest_after,
+    "headrest-rendering": headrest_rendering,
+    "headrest-chest": headrest_chest,
+}
+"""Those of Docs/Tutorial-headrest.md."""
 
 PICTURES = {
     "tutorial-locate": locate,
@@ -193,7 +230,7 @@ def main(names: list[str]) -> None:
     from slicerstandin.session import Session
 
     dark = "--dark" in names
-    pictures = {**PICTURES, **LUNG_PICTURES}
+    pictures = {**PICTURES, **LUNG_PICTURES, **HEADREST_PICTURES}
     for name in [name for name in names if name != "--dark"] or pictures:
         app = Session().start()
         try:

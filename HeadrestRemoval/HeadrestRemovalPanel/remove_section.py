@@ -169,9 +169,12 @@ class RemoveSection(ApplySection):
             return str(error)
         current = removing.isCurrent(self.volume, self.segmentation, fillOf(self.parameterNode))
         ui.cleanButton.enabled = not current
-        ui.reportLabel.text = reportText(report, measured, current=current)
+        ui.reportLabel.text = reportText(report, measured, _nameOf(self.logic.cleaned(self.volume)), current=current)
         for row, one in enumerate(measured):
             result_tables.setRow(ui.measureTable, row, result_views.textsOf(one), result_views.EXPLANATION)
+            color = result_views.colorOf(self.segmentation, one)
+            if color is not None:
+                ui.measureTable.item(row, 0).setData(qt.Qt.DecorationRole, qt.QColor.fromRgbF(*color))
         return ""
 
 
@@ -195,6 +198,10 @@ def _fills() -> tuple[tuple[str, str], ...]:
         ),
         (_("Other:"), _("The value beside it.")),
     )
+
+
+def _nameOf(node) -> str:
+    return node.GetName() if node is not None else ""
 
 
 def _explain(selector, words: str) -> None:

@@ -13,12 +13,13 @@ _METHODS = {
 }
 
 
-def reportText(report, measures, *, current: bool) -> str:
+def reportText(report, measures, cleanedName: str, *, current: bool) -> str:
     """What stands under the button.
 
     Args:
         report: ``removing.Report``, or None where it is of another version.
         measures: ``HeadrestRemovalLib.measure.EquipmentMeasures`` of each kind and of all.
+        cleanedName: of the cleaned scan; empty where it is gone.
         current: whether the cleaned scan is that of the segments and the fill as they are now.
 
     Returns:
@@ -29,9 +30,11 @@ def reportText(report, measures, *, current: bool) -> str:
     if names:
         lines = [_("<b>Removed {ml:.0f} mL</b>: {names}.").format(ml=everything.volume_ml, names=html.escape(names))]
     else:
-        lines = [_("<b>Nothing was removed</b>: the cleaned scan is a copy.")]
+        lines = [_("<b>Nothing was removed</b>: the cleaned scan is the same.")]
     if report is not None and report.method in _METHODS:
         lines[0] += " " + _METHODS[report.method]
+    if cleanedName:
+        lines.append(_("The cleaned scan is a volume of its own: {name}.").format(name=html.escape(cleanedName)))
     lines += [_warning(text) for _code, text in (report.warnings if report is not None else ())]
     if not current:
         lines.append(_warning(_("The cleaned scan is not that of these segments and this value: press Clean again.")))

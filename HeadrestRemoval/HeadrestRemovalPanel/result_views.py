@@ -56,6 +56,15 @@ def textsOf(one) -> tuple[str, str, str, str]:
     )
 
 
+def colorOf(segmentationNode, one) -> tuple[float, float, float] | None:
+    """In which colour the views show a kind of equipment; None for all of it."""
+    from CTVolumeLib import scene_segments
+
+    own = scene_segments.own_segments(segmentationNode, removing.OWNER)
+    found = [identifier for name, identifier in own.items() if name.lower() == one.name]
+    return segmentationNode.GetSegmentation().GetSegment(found[0]).GetColor() if found else None
+
+
 def showTable(volumeNode, segmentationNode):
     """Make a table of the measures and show it beside the slice views; the vtkMRMLTableNode."""
     measured = measure(volumeNode, segmentationNode)

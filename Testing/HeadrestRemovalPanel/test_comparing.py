@@ -175,12 +175,19 @@ def test_the_table_is_shown_once_and_goes_with_clear(slicer_app, panel, volume, 
 
 
 def test_the_panels_table_has_the_measures(panel, volume, done, patient):
+    from qt import Qt
+
     table = panel.ui.measureTable
     assert [table.item(row, 0).text() for row in range(4)] == ["Headrest", "Table", "Other", "All"]
     headrest = voxels(volume)[patient.masks["headrest"]]
     assert table.item(0, 2).text() == f"{headrest.mean():.0f} \u00b1 {headrest.std():.0f}"
     assert table.item(2, 1).text() == "0"
     assert table.item(2, 2).text() == "\u2013", "there is no mean of nothing"
+    colours = [table.item(row, 0).data(Qt.DecorationRole) for row in range(4)]
+    segment = done.GetSegmentation().GetNthSegment(0)
+    assert colours[0].getRgbF()[:3] == pytest.approx(segment.GetColor(), abs=0.01), "as in the views"
+    assert len({colour.name() for colour in colours[:3]}) == 3
+    assert colours[3] is None
     assert "touched" in table.item(0, 3).toolTip()
 
 

@@ -39,6 +39,7 @@ def test_one_click_gives_segments_and_a_cleaned_scan_and_clear_leaves_nothing(sl
     assert np.array_equal(voxels(volume), given), "the scan is not changed"
     assert "Removed" in panel.ui.reportLabel.text
     assert "headrest" in panel.ui.reportLabel.text
+    assert "CT cleaned" in panel.ui.reportLabel.text
     assert composite().GetBackgroundVolumeID() == volume.GetID(), "first one looks at what is removed"
     slicer_app.click(panel.ui.clearButton)
     before = mrml.node_ids(slicer_app.scene)
