@@ -191,6 +191,7 @@ def _without_private(dataset: Dataset) -> int:
             del dataset[tag]
             continue
         try:
+            raw = dataset.get_item(tag)
             element = dataset[tag]
         except Exception:  # a damaged value can make pydicom raise anything
             del dataset[tag]
@@ -198,6 +199,8 @@ def _without_private(dataset: Dataset) -> int:
             continue
         if element.VR == "SQ":
             lost += sum(_without_private(item) for item in element.value)
+        else:
+            dataset[tag] = raw  # its own bytes: text in another alphabet than the header says would not survive
     return lost
 
 

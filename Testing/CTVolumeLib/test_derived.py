@@ -364,6 +364,19 @@ def test_elements_that_can_not_be_written_are_left_out(tmp_path):
     assert again.pixel_array.shape == (16, 20)
 
 
+def test_names_keep_their_bytes_even_in_another_alphabet_than_the_header_says(tmp_path):
+    def name(slice_: Dataset, _: int) -> None:
+        slice_.SpecificCharacterSet = "ISO_IR 192"
+        slice_.PatientName = "MUXLLER^A"
+
+    series(tmp_path / "source", edit=name)
+    for path in (tmp_path / "source").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"MUXLLER", b"MU\xdcLLER"))  # ISO_IR 100, not UTF-8
+    _, written = derive(tmp_path / "source", tmp_path / "out")
+    for path in written.files:
+        assert b"MU\xdcLLER^A" in path.read_bytes()
+
+
 def test_lossy_source_is_still_called_lossy(tmp_path):
     series(tmp_path / "source", compress=pydicom.uid.JPEGLSNearLossless)
     volume, written = derive(tmp_path / "source", tmp_path / "out")
