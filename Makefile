@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out/demo
 
-.PHONY: help setup demo test test-fast lint bench train clean
+.PHONY: help setup demo test test-fast lint bench train train-headrest clean
 
 help:
 	@echo "make demo [SCAN=... FOLLOWUP=...]  locate a scan and match its follow-up; the report is in $(OUT)"
 	@echo "make test | test-fast | lint       all tests | without the slow ones | style"
 	@echo "make bench                         speed and memory, side by side with the alternatives"
 	@echo "make train CT_DATA_DIR=...         make the shipped model again from the data"
+	@echo "make train-headrest CT_DATA_DIR=...   make the network of the headrests again (half an hour)"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -54,6 +55,10 @@ train: setup
 	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make train CT_DATA_DIR=<folder with vol/ and landmarks.csv>"; exit 2; }
 	$(BIN)/python -m CTSliceLocalizerLib.training --data "$(CT_DATA_DIR)"
 	$(BIN)/python -m CTSliceLocalizerLib.evaluation --data "$(CT_DATA_DIR)"
+
+train-headrest: setup
+	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make train-headrest CT_DATA_DIR=<folder with vol/ and scans.csv>"; exit 2; }
+	$(BIN)/python -m HeadrestRemovalLib.train --data "$(CT_DATA_DIR)"
 
 clean:
 	rm -rf $(VENV) out build dist

@@ -1,0 +1,169 @@
+"""What the network says of a whole scan, alone or to refine what clustering found.
+
+The network gives, on cells of 3 mm, the share of each label (``netgrid``). What is patient and what is equipment
+follows from these shares; where the skin runs is read from the scan's own voxels, except where both touch: there the
+line along which the shares are equal is the cut, moved a little towards the equipment, since what is left of that does
+less harm than a lost piece of skin.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from CTVolumeLib.errors import CTError
+from CTVolumeLib.inference import Model
+from CTVolumeLib.volume import CTVolume
+from scipy import ndimage
+
+from . import netgrid
+from .contact import contact_cm2
+from .grid import slice_step
+from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT
+from .results import EquipmentResult, Progress
+
+MODEL_NAME = "headrest-removal"
+PART = "shares"
+SKIN_HU = -500
+"""Half-way between air and skin."""
+
+_FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__).parent / "Models")
+_CUT = 0.6
+"""Share of equipment in what is not air, above which a voxel goes to the equipment."""
+_FULL, _SOME = 0.5, 0.12
+_HARD_HU = -750
+_SURE = 0.75
+_CRUMB_ML = 0.4
+
+
+@functools.lru_cache(maxsize=4)
+def load_model(path: Path | str | None = None, engine: str = "auto") -> Model:
+    """The shipped model, or another one; read once.
+
+    Args:
+        path: a model's ``.npz``; None is the shipped one.
+        engine: "auto" (LiteRT where it is there, else numpy), "numpy" or "litert".
+
+    Raises:
+        CTError: the model is missing, damaged or foreign.
+    """
+    if path is None:
+        path = next((folder / f"{MODEL_NAME}.npz" for folder in _FOLDERS if folder.is_dir()), _FOLDERS[0] / MODEL_NAME)
+    model = Model.load(path, engine)
+    if PART not in model.parts:
+        raise CTError("bad_model", f"The model {model.name} does not tell equipment from patient.", "Choose another.")
+    return model
+
+
+def label(
+    volume: CTVolume,
+    first: EquipmentResult | None = None,
+    progress: Progress | None = None,
+    *,
+    model: Model | None = None,
+) -> EquipmentResult:
+    """Tell patient, headrest, table and other equipment apart by the network.
+
+    Args:
+        volume: a CT with its slices in any order and direction.
+        first: what clustering found; the network then only changes what it is sure of.
+        progress: called with done, total and text; returning False cancels.
+        model: another than the shipped one.
+
+    Raises:
+        CTError: ``no_body``, ``cancelled``; the model is missing or damaged.
+    """
+    model = model or load_model()
+    labels = np.zeros(volume.array.shape, np.uint8)
+    axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
+    grid = netgrid.of(axial)
+    shares = model.parts[PART].predict(netgrid.triples(grid.hu), progress)
+    ratio = _onto_voxels(shares, grid, axial, target)
+    voxel_ml = float(np.prod(axial.spacing[:2]) * slice_step(axial) / 1000)
+    if first is None:
+        if not (target == PATIENT).any():
+            raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
+        _without_crumbs(target, voxel_ml)
+        return EquipmentResult(labels, "network", contact_cm2(volume, labels))
+    given = volume.with_array(first.labels).as_axial().array
+    _merge(target, given, ratio, axial.array, voxel_ml)
+    return replace(first, labels=labels, method="both", contact_cm2=contact_cm2(volume, labels))
+
+
+def _onto_voxels(shares: np.ndarray, grid: netgrid.NetGrid, axial: CTVolume, labels: np.ndarray) -> np.ndarray:
+    """Fill in the labels of all voxels.
+
+    Returns:
+        (k, j, i) uint8, 255 times the share of equipment in what is not air; 0 where next to all is air.
+    """
+    ratio = np.zeros(labels.shape, np.uint8)
+    for k, share in netgrid.back(shares, grid, axial):
+        hu = axial.array[k]
+        patient, equipment = share[PATIENT], share[HEADREST:].sum(axis=0)
+        some = patient + equipment
+        part = equipment / np.maximum(some, 1e-3)
+        foreign = part > np.where(hu > SKIN_HU, _CUT, 0.5)
+        inside = ~foreign & (((some > _SOME) & (hu > SKIN_HU)) | (patient > 0.7))
+        things = foreign & ((equipment > _FULL) | ((some > _SOME) & (hu > _HARD_HU)))
+        kind = HEADREST + share[HEADREST:].argmax(axis=0).astype(np.uint8)
+        labels[k] = np.where(inside, np.uint8(PATIENT), np.where(things, kind, np.uint8(BACKGROUND)))
+        ratio[k] = np.where(some > _SOME, part * 255, 0).astype(np.uint8)
+    return ratio
+
+
+def _without_crumbs(labels: np.ndarray, voxel_ml: float) -> None:
+    """Small pieces of patient by themselves become air; small equipment becomes what it lies on."""
+    patient = labels == PATIENT
+    small = _small(patient, voxel_ml, 5 * _CRUMB_ML)
+    labels[small] = BACKGROUND
+    equipment = np.isin(labels, EQUIPMENT)
+    small = _small(equipment, voxel_ml, _CRUMB_ML)
+    inside = ndimage.binary_dilation(labels == PATIENT, np.ones((3, 3, 3), bool))
+    labels[small & inside] = PATIENT
+    labels[small & ~inside] = BACKGROUND
+
+
+def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndarray, voxel_ml: float) -> None:
+    """Take over what clustering found but where the network is sure of something else.
+
+    Args:
+        labels: (k, j, i) of the network, is changed.
+        given: (k, j, i) of clustering.
+        ratio: from ``_onto_voxels``.
+        hu: (k, j, i) the scan.
+        voxel_ml: volume of a voxel.
+    """
+    own, was = np.isin(labels, EQUIPMENT), np.isin(given, EQUIPMENT)
+    result = given.copy()
+    taken = own & (given == PATIENT)
+    taken = _sure(taken, ratio, voxel_ml, lambda mean: mean > _SURE * 255)
+    result[taken] = labels[taken]
+    kept = (labels == PATIENT) & was & (hu > -900)
+    kept = _sure(kept, 255 - ratio, voxel_ml, lambda mean: mean > _SURE * 255)
+    result[kept] = PATIENT
+    more = own & (given == BACKGROUND)
+    more &= ~_small(more, voxel_ml, 5 * _CRUMB_ML)
+    result[more] = labels[more]
+    labels[...] = result
+
+
+def _sure(mask: np.ndarray, certainty: np.ndarray, voxel_ml: float, enough) -> np.ndarray:
+    """The components of a mask that are no crumbs and on average certain enough."""
+    parts, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
+    if not count:
+        return mask
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    mean = np.bincount(parts.ravel(), certainty.ravel(), count + 1) / np.maximum(sizes, 1)
+    good = (sizes * voxel_ml > _CRUMB_ML) & enough(mean)
+    good[0] = False
+    return good[parts]
+
+
+def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> np.ndarray:
+    """The components of a mask below a volume."""
+    parts, _ = ndimage.label(mask, np.ones((3, 3, 3), bool))
+    small = np.bincount(parts.ravel()) * voxel_ml < most_ml
+    small[0] = False
+    return small[parts]
