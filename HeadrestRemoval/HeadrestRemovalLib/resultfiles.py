@@ -16,7 +16,7 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import write_atomic
 from CTVolumeLib.volume import CTVolume, describe
 
-from . import equipment, measure, report_picture
+from . import equipment, measure, prediction, report_picture
 from .labels import EQUIPMENT, HEADREST, NAMES, OTHER, SEGMENTS, TABLE
 from .measure import EquipmentMeasures
 from .remove import AIR_HU, remove
@@ -210,12 +210,14 @@ def settings_of(method: str, fill: float | str, cleaned_as: str) -> dict[str, An
     """What a result depends on besides the scan, as plain values.
 
     Raises:
-        CTError: ``bad_option``: an unknown method.
+        CTError: the method needs the network, and its model is missing or damaged.
     """
-    return {
+    method = equipment.BEST if method == "auto" else method
+    settings = {
         "schema": SCHEMA,
         "program": program_version(),
-        "method": equipment.BEST if method == "auto" else method,
+        "method": method,
         "fill": fill,
         "cleaned": cleaned_as,
     }
+    return settings if method == "clustering" else {**settings, "model": prediction.load_model().sha256}

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -182,6 +183,9 @@ def test_results_are_kept_until_scan_or_options_change(scans, tmp_path, monkeypa
     made = []
     monkeypatch.setattr(resultfiles, "find", lambda *args: made.append(args) or resultfiles_find(*args))
     resultfiles_find = _find_of_the_program
+    monkeypatch.setattr(resultfiles.equipment, "BEST", "clustering")
+    model = SimpleNamespace(sha256="one")
+    monkeypatch.setattr(resultfiles.prediction, "load_model", lambda: model)
     for options, count in (((), 1), ((), 1), (("--fill", "-999"), 2), (("--fill", "-999"), 2), (("--fill", "air"), 3),
                            (("--cleaned", "nifti"), 4), (("--cleaned", "nifti", "--method", "both"), 5)):  # fmt: skip
         assert run(*call, *options) == commands.DONE
@@ -190,6 +194,9 @@ def test_results_are_kept_until_scan_or_options_change(scans, tmp_path, monkeypa
     save(head().volume.with_array(head().volume.array + np.int16(1)), tmp_path / "head.nii.gz")
     assert run(*call, "--cleaned", "nifti", "--method", "both") == commands.DONE
     assert len(made) == 6
+    model.sha256 = "other"
+    assert run(*call, "--cleaned", "nifti", "--method", "both") == commands.DONE
+    assert len(made) == 7
 
 
 _find_of_the_program = resultfiles.find
@@ -199,6 +206,16 @@ def test_the_methods_name_for_auto_is_what_results_depend_on():
     best = resultfiles.equipment.BEST
     assert resultfiles.settings_of("auto", -1000.0, "nrrd") == resultfiles.settings_of(best, -1000.0, "nrrd")
     assert resultfiles.settings_of("auto", -1000.0, "nrrd") != resultfiles.settings_of("auto", -999.0, "nrrd")
+
+
+def test_without_the_model_the_network_is_refused_before_anything_is_read(scans, tmp_path, capsys, monkeypatch):
+    def missing() -> None:
+        raise CTError("no_model", "The model headrest-removal.npz is missing.", "Install the program again.")
+
+    monkeypatch.setattr(resultfiles.prediction, "load_model", missing)
+    assert run(scans / "head.nii.gz", "--out", tmp_path / "out", "--method", "network") == commands.NOTHING_USABLE
+    assert "headrest-removal.npz is missing" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_name_or_id_reaches_anything_but_the_dicom_series(scans, tmp_path, capsys):
