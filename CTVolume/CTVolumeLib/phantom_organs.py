@@ -107,7 +107,7 @@ def mediastinum(blood: float) -> list[Paint]:
         (Ellipsoid((-22, -28, 440), (20, 26, 30)), blood),
         (Ellipsoid((12, 4, 424), (34, 18, 20)), blood),
     ]
-    paints += [Paint(shape, hu + 5, None, "organ") for shape, hu in chambers]
+    paints += [Paint(shape, hu + 5, HEART, "organ") for shape, hu in chambers]
     lungs_artery = smooth([(16, -62, 436), (18, -52, 415), (14, -30, 403), (8, -18, 401)], 8)
     right = smooth([(8, -18, 401), (-14, -14, 404), (-34, 2, 407)], 6)
     left = smooth([(14, -28, 402), (26, -8, 399), (38, 8, 402)], 6)

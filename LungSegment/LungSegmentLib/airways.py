@@ -26,9 +26,13 @@ ABOVE_MM, BELOW_MM = 30.0, 25.0
 MAIN_BRONCHI_MM = 85.0
 """The main bronchi end within this distance of the fork (left 50, right 25 mm long, and they lead outwards)."""
 
+HIGHER_MM = 40.0
+"""The trachea goes on above the slices in which it is round by at most this."""
+
 RIM_HU = -500
-LEAK = 1.5
-LEAK_ML = 8.0
+THICK_MM, CANAL_HU, CANAL_MM, CANAL_LONG_MM, CANAL_MM2 = 6.0, -700, 12.0, 6.0, 400.0
+LEAK = 1.15
+LEAK_ML = 5.0
 LARGEST_ML = 170.0
 
 
@@ -59,13 +63,16 @@ def find(cells: Cells, air: np.ndarray, lungs: np.ndarray, middle: float) -> Air
     trachea = _trachea(cells, air, lungs, middle)
     if trachea is None:
         return Airways(np.zeros_like(lungs))
-    lumen, sealed = _grow(cells, air, trachea)
     slices = np.flatnonzero(trachea.any(axis=(1, 2)))
     fork = [slices[0], *np.argwhere(trachea[slices[0]]).mean(axis=0)]
     across, down, _ = cells.spacing
-    k, j, i = ((np.arange(size) - centre) * step for size, centre, step in zip(lumen.shape, fork, cells.spacing[::-1]))
+    k, j, i = ((np.arange(size) - centre) * step for size, centre, step in zip(air.shape, fork, cells.spacing[::-1]))
     near = k[:, None, None] ** 2 + j[:, None] ** 2 + i**2 < MAIN_BRONCHI_MM**2
-    lumen &= near | (np.arange(len(lumen)) >= slices[0])[:, None, None]
+    near[slices[0] :] = True
+    near[slices[-1] + 1 + round(HIGHER_MM / cells.spacing[2]) :] = False  # throat and mouth are no part of it
+    lumen, sealed = _grow(cells, air & near, trachea)
+    if cells.spacing[2] > THICK_MM:
+        lumen |= _canals_beside(lumen, cells, air)
     # The rim of the tube shares its cells with the wall: it is too dense to be grown into.
     lumen |= air & (cells.hu < RIM_HU) & dilate(lumen, (across, down, 1e3), 1.01 * max(across, down))
     return Airways(lumen, len(slices) * cells.spacing[2], sealed)
@@ -102,6 +109,29 @@ def _trachea(cells: Cells, air: np.ndarray, lungs: np.ndarray, middle: float) ->
             if off < OFF_MIDDLE_MM and mean_area < MEAN_AREA_MM2 and score > best_score + 10:
                 best, best_score = chains == number, score
     return best
+
+
+def _canals_beside(lumen: np.ndarray, cells: Cells, air: np.ndarray) -> np.ndarray:
+    """Narrow canals in the slices next to the lumen.
+
+    A main bronchus goes down 45 degrees. In slices as thick as it is wide its pieces hardly lie on each other, and what
+    leads from one to the next is too dense to be grown into.
+    """
+    wide = dilate(erode(air, cells.spacing, CANAL_MM / 2), cells.spacing, CANAL_MM / 2)
+    labels, count = ndimage.label(air & ~wide & (cells.hu < CANAL_HU), IN_SLICE)
+    beside = np.zeros(count + 1, bool)
+    beside[labels[_in_next_slices(lumen)]] = True
+    area = np.bincount(labels.ravel(), minlength=count + 1) * cells.spacing[0] * cells.spacing[1]
+    beside &= area < CANAL_MM2
+    beside[0] = False
+    return beside[labels] & dilate(_in_next_slices(lumen), (*cells.spacing[:2], 1e3), CANAL_LONG_MM)
+
+
+def _in_next_slices(mask: np.ndarray) -> np.ndarray:
+    result = np.zeros_like(mask)
+    result[1:] |= mask[:-1]
+    result[:-1] |= mask[1:]
+    return result
 
 
 def _grow(cells: Cells, air: np.ndarray, trachea: np.ndarray) -> tuple[np.ndarray, bool]:

@@ -40,6 +40,7 @@ PADDING_HU = -1015
 CUT_LUNG_HU = -930
 """Denser than the air around the patient: what reaches an edge of the picture may be lung in a narrow field of view."""
 
+_SHEET_MM, _THINNED_MM = 3.0, 5.1
 _DEEP_MM = 4.0
 _RIM_ML, _RIM_HU = 10.0, (-935.0, -550.0)
 _LUNG_SHARE = 0.6
@@ -47,9 +48,9 @@ _IN_BODY_SHARE = 0.3
 _WHOLE_ML, _CUT_ML = 20.0, 1.5
 _WALL_MM, _WALL_LEFT_MM = 2.5, 1.5
 _HOLE_MM2 = 300.0
-_BONE_HU = 200
+_BONE_HU, _RIB_ML = 200, 5.0
 _CRUMB_SHARE = 0.01
-_WIDE_MM, _APEX_MM = 20.0, 40.0
+_WIDE_MM, _APEX_MM, _CUT_SHARE = 20.0, 40.0, 0.5
 _GAS_HU, _POCKET_ML = -970, 2.0
 _AROUND_MM, _LUNG_AROUND = (4.0, 8.0), 0.25
 _FAR_MM = 1e3
@@ -157,9 +158,12 @@ def body_of(cells: Cells) -> np.ndarray:
     """(k, j, i) bool: the patient with all that is inside, without table, cushions and sheets."""
     solid = cells.hu > -320
     # Each slice by itself, so that thick slices do not vanish; sheets and table shells are thinner than this.
-    thin = min(3.0, 0.99 * max(cells.spacing[0], 1.0))
-    core = largest(erode(solid, (*cells.spacing[:2], 1e3), thin))
-    body = close(dilate(core, cells.spacing, thin + 0.5), cells.spacing, 10.0)
+    thin = min(_SHEET_MM, 0.99 * max(cells.spacing[0], 1.0))
+    if max(cells.spacing[:2]) < _THINNED_MM:
+        core = dilate(largest(erode(solid, (*cells.spacing[:2], 1e3), thin)), cells.spacing, thin + 0.5)
+    else:
+        core = largest(solid)  # what is as thin shares its cells with air, and chest walls have one or two cells
+    body = close(core, cells.spacing, 10.0)
     return body | _air_inside(~body, cells, body)
 
 
@@ -251,14 +255,17 @@ def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np
 def _below_the_neck(lungs: np.ndarray, cells: Cells) -> np.ndarray:
     """Lungs without what lies far above the slices where they are wide: throat and sinuses, which can be connected.
 
-    Where nothing is wide, only lungs that the scan cuts are believed.
+    Where nothing is wide, only lungs that the scan cuts are believed, and only if it cuts them where they are large:
+    throat and sinuses have their largest slice inside a scan of the head.
     """
     wide = erode(lungs, cells.spacing, _WIDE_MM / 2) & _dense_as_lung(cells)
     if wide.any():
         top = np.flatnonzero(wide.any(axis=(1, 2)))[-1] + round(_APEX_MM / cells.spacing[2])
         lungs[top + 1 :] = False
-    elif not (lungs[0].any() or lungs[-1].any()):
-        lungs[:] = False
+    else:
+        area = lungs.sum(axis=(1, 2))
+        if max(area[0], area[-1]) < _CUT_SHARE * area.max():
+            lungs[:] = False
     return lungs
 
 
@@ -299,10 +306,11 @@ def _closed(parted: np.ndarray, lumen: np.ndarray, cells: Cells, options: LungOp
     """(k, j, i) uint8 both lungs with their vessels."""
     wall = dilate(lumen, cells.spacing, _WALL_LEFT_MM)
     ribs = _bone_at_the_wall(cells, parted)
+    large = _larger_than(ribs, cells, _RIB_ML)
     result = np.zeros_like(parted)
     for side in (LEFT, RIGHT):
-        closed = close(parted == side, cells.spacing, options.closing_mm) & ~ribs
-        closed = fill(closed, cells.spacing, _HOLE_MM2)
+        closed = fill(close(parted == side, cells.spacing, options.closing_mm) & ~ribs, cells.spacing, _HOLE_MM2)
+        closed &= ~large  # in a slice a rib may look like a hole; calcified nodules and bright vessels are smaller
         result[closed & ~wall & (result == 0)] = side
     # Where the closing of one lung ran into the other, that one keeps what it had.
     return np.where(parted > 0, np.where(wall, 0, parted), result).astype(np.uint8)
@@ -323,6 +331,14 @@ def _bone_at_the_wall(cells: Cells, parted: np.ndarray) -> np.ndarray:
         bone[k][np.outer((depth > 0.25) & (depth < 0.75), medial)] = False
     # The rim of a rib is less dense than bone, since it shares its cells with lung.
     return dilate(bone, (*cells.spacing[:2], 1e3), 1.01 * max(cells.spacing[:2])) & (cells.hu > -320)
+
+
+def _larger_than(mask: np.ndarray, cells: Cells, millilitres: float) -> np.ndarray:
+    """The connected parts that are larger."""
+    labels, _ = ndimage.label(mask)
+    large = np.bincount(labels.ravel()) * np.prod(cells.spacing) / 1000 > millilitres
+    large[0] = False
+    return large[labels]
 
 
 def _onto_voxels(
