@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from CTVolumeLib import derived_header, dicom, phantom
+from CTVolumeLib import derived_header, dicom, phantom, pixels
 from CTVolumeLib.derived import DerivedSeries, write_series
 from CTVolumeLib.derived_header import Derivation, program_version
 from CTVolumeLib.errors import CTError
@@ -274,6 +274,42 @@ def test_what_the_reader_took_the_values_for_is_written_down(tmp_path):
     assert "no_rescale" in dict(volume.meta["warnings"])
     check_exact(volume, written)
     assert pydicom.dcmread(written.files[0]).RescaleIntercept == -1024
+
+
+def test_decoders_that_give_wider_numbers(head, tmp_path, monkeypatch):
+    """As for lossless JPEG, which SimpleITK decodes and rescales."""
+    monkeypatch.setattr(pixels, "_decoder", lambda _: None)
+    phantom.write_dicom(head, tmp_path / "source", transfer_syntax="rle")
+    volume, written = derive(tmp_path / "source", tmp_path / "out")
+    check_exact(volume, written)
+    new = pydicom.dcmread(written.files[0])
+    assert (new.BitsAllocated, new.pixel_array.dtype) == (16, np.uint16)
+
+
+def test_floating_point_numbers_are_refused(tmp_path):
+    def floats(slice_: Dataset, _: int) -> None:
+        slice_.FloatPixelData = (slice_.pixel_array.astype(np.float32) + 0.5).tobytes()
+        slice_.BitsAllocated = 32
+        del slice_.PixelData
+
+    series(tmp_path / "source", edit=floats)
+    volume = dicom.read(tmp_path / "source")
+    assert "floating-point" in assert_refused("no_dicom_source", tmp_path / "out", volume).message
+
+
+def test_frames_of_one_place_can_not_be_told_apart_and_it_is_said(tmp_path):
+    def double(whole: Dataset) -> None:
+        for groups in whole.PerFrameFunctionalGroupsSequence:
+            content = Dataset()
+            place = groups.PlanePositionSequence[0]
+            content.TemporalPositionIndex = 1 + int(place.ImagePositionPatient[2] >= 106)
+            groups.FrameContentSequence = [content]
+            place.ImagePositionPatient[2] = 100 + (place.ImagePositionPatient[2] - 100) % 6
+
+    enhanced(tmp_path / "source" / "all.dcm", body(), edit=double)
+    one = dicom.series_in(tmp_path / "source")[0]
+    volume = dicom.read_series(one)
+    assert "several frames of one place" in assert_refused("no_dicom_source", tmp_path / "out", volume).message
 
 
 def test_bits_above_the_values_and_the_overlay_in_them_are_not_written(tmp_path):
