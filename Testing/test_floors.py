@@ -31,7 +31,7 @@ MODULES = {"SampleData", "DICOMLib", "ScreenCapture"}
 TRAINING = (
     "training*", "augmentation", "dataset", "article_*", "network*", "train*",
 )  # fmt: skip
-COMMANDS = ("cli*", "report*", "scanfiles", "resultfiles", "evaluation*")
+COMMANDS = ("cli*", "report*", "scanfiles", "resultfiles", "evaluation*", "crossvalidation*")
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ from CTVolumeLib.resample import weights
 from scipy import sparse
 
 from . import groundtruth, landmarks, normalizing, slicegrid, store
-from .article_files import SliceFile
 from .groundtruth import Annotation
+from .slicefile import SliceFile
 from .truths import Truth, fingerprint
 
 SIZE = 256

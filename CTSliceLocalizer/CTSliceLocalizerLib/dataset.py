@@ -28,10 +28,6 @@ LENGTHS = (12, 20, 32, 64)
 SLICES_A_BATCH = 256
 TARGET_SIGMA_MM = 9.0
 LANDMARK_SIGMA_MM = 4.0
-BREATH_MARGIN_MM = 45.0
-"""How much further than other landmarks the dome of the diaphragm may lie from its mean place."""
-LONELY_MM = 1000.0
-"""No landmark is further than this from the nearest annotated one."""
 _SHAPES = (
     (None, None, slicegrid.SIZE, slicegrid.SIZE),
     (None, None, len(bodyscale.BIN_CENTRES)),
@@ -226,7 +222,6 @@ def _between(pictures: np.ndarray, position: np.ndarray) -> np.ndarray:
 def _landmark_targets(scan: Scan, z_mm: np.ndarray, body_mm: np.ndarray) -> np.ndarray:
     """(t + 1, 12) where each landmark is, the last row for "not in this stretch"; a column of zeros is unknown."""
     targets = np.zeros((len(z_mm) + 1, len(NAMES)), dtype=np.float32)
-    annotated = BODY_MM[[NAMES.index(name) for name in scan.annotations]]
     for column, name in enumerate(NAMES):
         if name in scan.annotations:
             z = scan.annotations[name].z_mm
@@ -236,10 +231,7 @@ def _landmark_targets(scan: Scan, z_mm: np.ndarray, body_mm: np.ndarray) -> np.n
             elif z < z_mm[0] - 12 or z > z_mm[-1] + 12:
                 targets[-1, column] = 1
             continue
-        # Without any landmark (only locations are known) it counts as far from one.
-        margin = 30.0 + 0.25 * np.abs(annotated - BODY_MM[column]).min(initial=LONELY_MM)
-        margin += BREATH_MARGIN_MM if name in groundtruth.MOVES_WITH_BREATH else 0.0
-        if not body_mm.min() - margin < BODY_MM[column] < body_mm.max() + margin:
+        if groundtruth.surely_outside(name, body_mm, scan.annotations):
             targets[-1, column] = 1
     return targets
 

@@ -77,6 +77,7 @@ class Case:
         warnings: sentences that came with the answer, and the reason of a refusal.
         volume: gives the scan for pictures, or None.
         picture: gives (rows, columns) 8-bit gray of a slice, for scans that have no volume.
+        claimed: names of the landmarks that the model says the scan shows, annotated or not.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Case:
     warnings: tuple[str, ...] = ()
     volume: Callable[[], CTVolume] | None = field(default=None, repr=False)
     picture: Callable[[int], np.ndarray] | None = field(default=None, repr=False)
+    claimed: tuple[str, ...] = ()
 
     @property
     def off_mm(self) -> np.ndarray:
@@ -268,6 +270,7 @@ def _case(
         sigma_mm=result.sigma_mm if answered else nothing,
         landmarks=tuple(compare(name, patient, family, result, annotations)),
         warnings=warnings,
+        claimed=tuple(estimate.name for estimate in result.landmarks if estimate.inside),
         volume=volume,
     )
 

@@ -7,12 +7,14 @@ patients such an interval would be too narrow to be honest, so below ``MIN_PATIE
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.stats import norm
 
 from .evaluation_cases import Case, LandmarkError
+from .groundtruth import surely_outside
 from .landmarks import BODY_MM, NAMES
 
 SCHEMA = "ct-evaluation/1"
@@ -32,6 +34,8 @@ RANGES = (
 
 LEVELS = np.arange(0.1, 0.96, 0.05).round(2)
 """Probabilities at which calibration is looked at."""
+
+_ALL = (-np.inf, np.inf)
 
 Figures = dict[str, Any]
 
@@ -111,13 +115,33 @@ def _family(cases: Sequence[Case], seed: int) -> Figures:
             for name in NAMES
             if any(error.landmark == name for error in errors)
         ],
-        "all_slices": _of_slices("All slices", cases, (-np.inf, np.inf), seed),
+        "all_slices": _of_slices("All slices", cases, _ALL, seed),
+        "single_slices": _of_slices("Slices by themselves", [_without_curve(case) for case in cases], _ALL, seed),
         "ranges": [
             {"from": upper, "to": lower, **_of_slices(name, cases, _ends(upper, lower), seed)}
             for name, upper, lower in RANGES
         ],
+        "outside": _outside(cases),
         "calibration": _calibration(cases, errors),
     }
+
+
+def _without_curve(case: Case) -> Case:
+    """The same scan as the network has its slices one by one, before the curve through all of them."""
+    return replace(case, found_mm=case.raw_mm)
+
+
+def _outside(cases: Sequence[Case]) -> Figures:
+    """How often a scan is said to show a landmark from which it ends far away."""
+    far, claimed = 0, []
+    for case in cases:
+        annotated = {error.landmark for error in case.landmarks}
+        for name in NAMES:
+            if name not in annotated and surely_outside(name, case.true_mm, annotated):
+                far += 1
+                if name in case.claimed:
+                    claimed.append(f"{case.name}: {name}")
+    return {"landmarks": far, "claimed": len(claimed), "which": claimed}
 
 
 def _of_landmarks(name: str, errors: Sequence[LandmarkError], seed: int) -> Figures:
@@ -151,7 +175,7 @@ def _of_slices(name: str, cases: Sequence[Case], ends: tuple[float, float], seed
 def _statistics(patients: Sequence[np.ndarray], main: Callable, seed: int) -> Figures:
     """Mean, median and so on of the distances, the bias, and the interval of the one that ``main`` is."""
     if not patients:
-        return dict.fromkeys(("median_mm", "mean_mm", "p90_mm", "worst_mm", "bias_mm", "interval_mm"))
+        return dict.fromkeys(("median_mm", "mean_mm", "p90_mm", "p95_mm", "worst_mm", "bias_mm", "interval_mm"))
     values = np.concatenate(patients)
     distance = np.abs(values)
     ends = interval([np.abs(one) for one in patients], main, seed)
@@ -159,6 +183,7 @@ def _statistics(patients: Sequence[np.ndarray], main: Callable, seed: int) -> Fi
         "median_mm": _round(np.median(distance)),
         "mean_mm": _round(distance.mean()),
         "p90_mm": _round(np.percentile(distance, 90)),
+        "p95_mm": _round(np.percentile(distance, 95)),
         "worst_mm": _round(distance.max()),
         "bias_mm": _round(values.mean()),
         "interval_mm": None if ends is None else [_round(end) for end in ends],
@@ -190,6 +215,8 @@ def _coverage(scaled: np.ndarray) -> Figures | None:
         "rms": _round(np.sqrt(np.mean(scaled**2)), 2),
         "within_1_sigma": _round(np.mean(np.abs(scaled) <= 1), 3),
         "within_2_sigma": _round(np.mean(np.abs(scaled) <= 2), 3),
+        # By what all sigmas would have to be multiplied so that 90 % lie within two of them.
+        "needed": _round(np.percentile(np.abs(scaled), 90) / 2, 2),
         "claimed": LEVELS.tolist(),
         "observed": [_round(np.mean(np.abs(scaled) <= width), 3) for width in widths],
     }

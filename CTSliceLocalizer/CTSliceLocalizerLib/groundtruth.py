@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,10 @@ import numpy as np
 from .landmarks import BODY_MM, LOCATIONS, NAMES, interpolate
 
 MOVES_WITH_BREATH = ("Right dome of diaphragm",)
+BREATH_MARGIN_MM = 45.0
+"""How much further than other landmarks the dome of the diaphragm may lie from its mean place."""
+LONELY_MM = 1000.0
+"""No landmark is further than this from the nearest annotated one."""
 SLOPES = (0.8, 1.25)
 
 
@@ -73,6 +77,21 @@ def body_targets(z_mm: np.ndarray, annotations: Mapping[str, Annotation]) -> tup
     nearest = distance.argmin(axis=1)
     sigma = read[nearest] + 0.12 * distance.min(axis=1) + (0.0 if fixed else 20.0)
     return result, sigma
+
+
+def surely_outside(name: str, body_mm: np.ndarray, annotated: Collection[str]) -> bool:
+    """Whether a scan ends so far from a landmark that it can't show it, however the patient is built.
+
+    Args:
+        name: of a landmark that is not annotated in the scan.
+        body_mm: true body coordinates of the scan.
+        annotated: names of the landmarks that are; without any it counts as far from one.
+    """
+    place = BODY_MM[NAMES.index(name)]
+    known = BODY_MM[[NAMES.index(other) for other in annotated]]
+    margin = 30.0 + 0.25 * np.abs(known - place).min(initial=LONELY_MM)
+    margin += BREATH_MARGIN_MM if name in MOVES_WITH_BREATH else 0.0
+    return not np.min(body_mm) - margin < place < np.max(body_mm) + margin
 
 
 def locations(z_mm: np.ndarray, annotations: Mapping[str, Annotation | float]) -> np.ndarray:

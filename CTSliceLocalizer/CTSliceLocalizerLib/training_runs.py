@@ -127,6 +127,11 @@ def be_quiet() -> None:
     tf.get_logger().setLevel("ERROR")
 
 
+def forget() -> None:
+    """Free what Keras keeps of networks that were trained in this process."""
+    keras.backend.clear_session()
+
+
 def model_stem(out: Path) -> Path:
     """Where the files of a model go: a name as it is, without ``.npz``; in a folder that is there ``model``."""
     if out.is_dir():

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from CTSliceLocalizerLib import convert, groundtruth, landmarks, slicegrid, store, truths
-from CTSliceLocalizerLib.article_files import SliceFile
 from CTSliceLocalizerLib.cli import main
+from CTSliceLocalizerLib.slicefile import SliceFile
 from CTVolumeLib import batch, dicom
 from CTVolumeLib.errors import CTError
 from support_batch import wait_for
