@@ -1,0 +1,89 @@
+"""Tests of the cases whose truth is known: is what they claim there?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import support_headrests
+from HeadrestRemovalLib import evaluation_cases
+from HeadrestRemovalLib.contact import contact_cm2
+from HeadrestRemovalLib.evaluation_equipment import Scene
+from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
+from scipy import ndimage
+
+
+def distance_mm(case) -> float:
+    """The smallest distance of equipment from the patient."""
+    steps = case.volume.spacing[::-1]
+    return float(ndimage.distance_transform_edt(case.truth != PATIENT, steps)[case.truth > PATIENT].min())
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_headrest_that_does_not_touch_is_apart(number):
+    case = support_headrests.case("not touching", number)
+    assert (case.truth == HEADREST).sum() > 1000
+    assert 2 < distance_mm(case) <= 10
+
+
+@pytest.mark.parametrize(("kind", "cm2"), evaluation_cases.CONTACT.items())
+def test_a_headrest_touches_over_the_wanted_area(kind, cm2):
+    case = support_headrests.case(kind, 1)
+    assert contact_cm2(case.volume, case.truth) == pytest.approx(cm2, rel=0.35, abs=4)
+
+
+@pytest.mark.parametrize("kind", evaluation_cases.HEAD_KINDS)
+def test_every_class_has_the_equipment_that_it_is_named_for(kind):
+    case = support_headrests.case(kind)
+    there = {value for value in (HEADREST, TABLE, OTHER) if (case.truth == value).any()}
+    wanted = {
+        "no equipment": set(), "stereotactic frame": {OTHER}, "straps": {HEADREST, OTHER},
+        "mask and frame": {HEADREST, OTHER},
+    }.get(kind, {HEADREST})  # fmt: skip
+    assert there == wanted
+    assert not (case.rim & (case.truth != BACKGROUND)).any()
+
+
+def test_the_patient_is_not_changed_by_equipment():
+    patient, case = support_headrests.head(), support_headrests.case("vacuum cushion")
+    inside = ndimage.binary_erosion(patient.mask, np.ones((1, 3, 3), bool))
+    assert (case.volume.array[inside] == patient.volume.array[inside]).all()
+    assert (case.truth[patient.mask] == PATIENT).all()
+    before = patient.volume.array[~patient.mask & (case.truth == HEADREST)]
+    assert (before < -300).mean() > 0.98, "there was air, and some of the skin's blurred edge"
+
+
+def test_equipment_has_the_density_that_it_was_drawn_with():
+    case = support_headrests.case("not touching", 3)
+    core = ndimage.binary_erosion(case.truth == HEADREST, np.ones((1, 1, 3), bool))
+    assert np.percentile(case.volume.array[core], 90) > 60, "hard plastic"
+    assert abs(np.median(case.volume.array[(case.truth == BACKGROUND) & ~case.rim]) + 1000) < 20
+
+
+def test_all_cases_have_names_of_their_own():
+    makers = evaluation_cases.phantom_cases()
+    small = [maker for maker in makers if maker.args and maker.args[0] in (961, 963)] + makers[:2]
+    assert len(makers) > 45
+    assert len({maker().name for maker in small}) == len(small)
+
+
+def test_a_prone_patient_lies_on_the_face():
+    truth = evaluation_cases._prone(902).truth
+    rows = {value: np.nonzero(truth == value)[1].mean() for value in (PATIENT, HEADREST)}
+    assert rows[HEADREST] < rows[PATIENT], "the cushion lies in front"
+
+
+def test_a_scene_measures_the_head_it_draws_about():
+    scene = Scene(support_headrests.head())
+    left, right, front, back, low, high = scene.head_box()
+    assert 120 < right - left < 190
+    assert 160 < back - front < 240
+    assert high > low
+
+
+@pytest.mark.realct
+@pytest.mark.slow
+def test_real_heads_end_at_the_skin(ct_data):
+    patient = evaluation_cases.real_head(ct_data, "hn12")
+    assert (patient.volume.array[~patient.mask] < -200).mean() > 0.99
+    assert np.median(patient.volume.array[patient.mask]) > -200
+    assert patient.head.stop - patient.head.start > 10
