@@ -146,9 +146,9 @@ class HeadrestRemovalLogic(ScriptedLoadableModuleLogic):
 
     def measure(self, volumeNode, segmentationNode):
         """``HeadrestRemovalLib.measure.EquipmentMeasures`` of each kind and of all, as they are now."""
-        from HeadrestRemovalPanel import result_views
+        from HeadrestRemovalPanel import removing
 
-        return result_views.measure(volumeNode, segmentationNode)
+        return removing.measure(volumeNode, segmentationNode)
 
     def showTable(self, volumeNode, segmentationNode):
         """Show the measures as a table beside the slice views; the table node."""

@@ -95,8 +95,11 @@ def madeOf(volumeNode) -> str:
 def _showLike(node, volumeNode) -> None:
     """The same window, level and colours; what Slicer would choose by itself differs without the equipment."""
     given = volumeNode.GetScalarVolumeDisplayNode()
-    node.CreateDefaultDisplayNodes()
-    if given is not None:
-        node.GetDisplayNode().CopyContent(given)
-        node.GetDisplayNode().SetAndObserveColorNodeID(given.GetColorNodeID())
-        node.GetDisplayNode().SetAutoWindowLevel(False)
+    if given is None:
+        node.CreateDefaultDisplayNodes()
+        return
+    display = node.GetScene().AddNewNodeByClass(given.GetClassName())
+    display.CopyContent(given)
+    display.SetAutoWindowLevel(False)
+    display.SetAndObserveColorNodeID(given.GetColorNodeID())
+    node.SetAndObserveDisplayNodeID(display.GetID())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from typing import NamedTuple
 
 from . import cleaned_scan, comparing
@@ -75,6 +77,7 @@ def remove(volumeNode, segmentationNode=None, method: str = "auto", fill: float 
     scene_segments.save_undo_state(segmentationNode)
     scene_segments.write_segments(segmentationNode, volumeNode, result.labels, SEGMENTS, OWNER)
     _keepReport(segmentationNode, result, measures)
+    _remember(_stateOf(volumeNode, segmentationNode), measures)
     scene.remove_results(volumeNode, OWNER)  # the table of the result before
     cleanedNode = cleaned_scan.put(volumeNode, image, _voxels(segmentationNode), fill)
     if comparing.showsCleaned(volumeNode):
@@ -112,18 +115,32 @@ def labelsOf(volumeNode, segmentationNode):
     return scene_segments.read_segments(segmentationNode, volumeNode, SEGMENTS, OWNER)
 
 
+def measure(volumeNode, segmentationNode) -> tuple:
+    """``HeadrestRemovalLib.measure.EquipmentMeasures`` of headrest, table, other equipment and all, as they are now.
+
+    The area of contact is that of the run, since segments of equipment don't tell where the patient is; NaN where
+    segments were edited since.
+
+    Raises:
+        CTError: there are no segments of equipment.
+    """
+    from CTVolumeLib import scene
+    from HeadrestRemovalLib import measure as measuring
+
+    key = _stateOf(volumeNode, segmentationNode)
+    if key not in _measured:
+        labels = labelsOf(volumeNode, segmentationNode)
+        _remember(key, measuring.measure(scene.volume_from_node(volumeNode), labels))
+    report = reportOf(segmentationNode)
+    contact = report.contactCm2 if report is not None and not report.edited else {}
+    return tuple(replace(one, contact_cm2=contact.get(one.name, math.nan)) for one in _measured[key])
+
+
 def hasEquipment(segmentationNode) -> bool:
     """Whether a segmentation holds segments of this module."""
     from CTVolumeLib import scene_segments
 
     return scene_segments.has_segments(segmentationNode, OWNER)
-
-
-def state(segmentationNode) -> tuple[int, ...]:
-    """Changes whenever the voxels or the transform of the segments do."""
-    from CTVolumeLib import scene_segments
-
-    return scene_segments.change_times(segmentationNode, OWNER)
 
 
 def reportOf(segmentationNode) -> Report | None:
@@ -161,6 +178,25 @@ def clear(volumeNode, segmentationNode) -> None:
         scene.remove_node(segmentationNode)
 
 
+_measured: dict[tuple, tuple] = {}
+"""The measures of the last equipment by times of change, which never repeat in a session."""
+
+
+def _remember(key: tuple, measures: tuple) -> None:
+    _measured.clear()
+    _measured[key] = measures
+
+
+def _stateOf(volumeNode, segmentationNode) -> tuple:
+    """Changes whenever the voxels or the transform of the scan or the segments do."""
+    from CTVolumeLib import scene_segments
+
+    own = scene_segments.change_times(segmentationNode, OWNER)
+    parent = volumeNode.GetParentTransformNode()
+    place = (*volumeNode.GetSpacing(), parent.GetTransformToWorldMTime() if parent is not None else 0)
+    return (volumeNode.GetID(), volumeNode.GetImageData().GetMTime(), *place, *own)
+
+
 def _voxels(segmentationNode) -> dict[str, int]:
     from CTVolumeLib import scene_segments
 
@@ -185,6 +221,8 @@ def _placeOfContact(labels) -> list[int]:
 
     best, place = 0, []
     for k, slice_ in enumerate(labels):
+        if slice_.max() <= PATIENT:
+            continue
         patient, touching = slice_ == PATIENT, np.zeros(slice_.shape, bool)
         for axis in (0, 1):
             for step in (1, -1):

@@ -1,8 +1,7 @@
-"""Measures of the equipment in a segmentation, as it is now."""
+"""How the measures of equipment are shown: in the panel, and as a table beside the views."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 from CTVolumePanel import result_tables
@@ -22,28 +21,6 @@ _NOTHING = "\u2013"
 
 _FIELDS = (("mL", "volume_ml"), ("mean HU", "mean_hu"), ("SD of HU", "sd_hu"), ("contact cm\u00b2", "contact_cm2"))
 """Columns of the table node."""
-
-_measured: dict[tuple, tuple] = {}
-"""The measures of the last equipment by times of change, which never repeat in a session."""
-
-
-def measure(volumeNode, segmentationNode) -> tuple:
-    """``HeadrestRemovalLib.measure.EquipmentMeasures`` of headrest, table, other equipment and all, as they are now.
-
-    The area of contact is that of the run, since segments of equipment don't tell where the patient is; NaN where
-    segments were edited since.
-    """
-    from CTVolumeLib import scene
-    from HeadrestRemovalLib import measure as measuring
-
-    key = (volumeNode.GetMTime(), volumeNode.GetImageData().GetMTime(), *removing.state(segmentationNode))
-    if key not in _measured:
-        labels = removing.labelsOf(volumeNode, segmentationNode)
-        _measured.clear()
-        _measured[key] = measuring.measure(scene.volume_from_node(volumeNode), labels)
-    report = removing.reportOf(segmentationNode)
-    contact = report.contactCm2 if report is not None and not report.edited else {}
-    return tuple(dataclasses.replace(one, contact_cm2=contact.get(one.name, math.nan)) for one in _measured[key])
 
 
 def textsOf(one) -> tuple[str, str, str, str]:
@@ -67,7 +44,7 @@ def colorOf(segmentationNode, one) -> tuple[float, float, float] | None:
 
 def showTable(volumeNode, segmentationNode):
     """Make a table of the measures and show it beside the slice views; the vtkMRMLTableNode."""
-    measured = measure(volumeNode, segmentationNode)
+    measured = removing.measure(volumeNode, segmentationNode)
     columns: dict[str, list] = {"removed": [one.name for one in measured]}
     for title, field in _FIELDS:
         values = [getattr(one, field) for one in measured]

@@ -93,6 +93,18 @@ def test_window_level_and_colours_go_along(slicer_app, panel, volume, patient, m
     assert slicer_app.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeDisplayNode") == 2
 
 
+def test_what_the_run_measured_is_not_measured_again(slicer_app, panel, volume, patient, monkeypatch):
+    from HeadrestRemovalLib import measure
+
+    calls, real = [], measure.measure
+    monkeypatch.setattr(measure, "measure", lambda *args: calls.append(args) or real(*args))
+    answer(monkeypatch, equipment_of(patient), steps=1)
+    apply(slicer_app, panel, volume)
+    slicer_app.click(panel.ui.afterButton)
+    slicer_app.click(panel.ui.tableButton)
+    assert len(calls) == 1, "seconds on a large scan"
+
+
 def test_the_rendering_follows_before_and_after_and_leaves_nothing(slicer_app, panel, volume, done):
     ui, cleaned = panel.ui, panel.logic.cleaned(volume)
     before = mrml.node_ids(slicer_app.scene)
