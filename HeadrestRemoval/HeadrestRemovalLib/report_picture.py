@@ -60,15 +60,15 @@ def draw(
     shown = None if labels is None else volume.with_array(labels).as_axial().array
     k, front_mm, side_mm = _places(axial, shown)
     box = _box(axial, shown)
-    figure = Figure(figsize=(12.6, 9.6), dpi=100, facecolor="white", layout="constrained")
+    rows = 1 if cleaned is None else 2
+    figure = Figure(figsize=(12.6, 1.8 + 3.9 * rows), dpi=100, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     figure.get_layout_engine().set(h_pad=0.08)
     figure.suptitle(title, fontsize=12, fontweight="bold")
-    grid = figure.add_gridspec(3, 3, height_ratios=(4, 4, 1.25))
+    grid = figure.add_gridspec(rows + 1, 3, height_ratios=(*[4] * rows, 1.25))
     after = axial if cleaned is None else cleaned.as_axial()
-    for row, (scan, painted, said) in enumerate(((axial, shown, "the scan"), (after, None, "without equipment"))):
-        if row and cleaned is None:
-            break
+    shows = ((axial, shown, "the scan"), (after, None, "without equipment"))
+    for row, (scan, painted, said) in enumerate(shows[:rows]):
         where = (f"z {axial.superior()[k]:.0f} mm", _place("P", front_mm), _place("L", side_mm))
         planes = zip(("axial", "coronal", "sagittal"), (k, front_mm, side_mm), where, "LLP", "PSS")
         for column, (plane, at, place, across, upward) in enumerate(planes):
@@ -78,8 +78,8 @@ def draw(
             axes.set_title(f"{said}, {plane}{place and ', '}{place}", fontsize=9)
             if painted is not None:
                 _paint(axes, axial, painted, plane, at)
-    _say(figure.add_subplot(grid[2, :2]), measures, refused)
-    _warn(figure.add_subplot(grid[2, 2]), warnings)
+    _say(figure.add_subplot(grid[-1, :2]), measures, refused)
+    _warn(figure.add_subplot(grid[-1, 2]), warnings)
     figure.text(0.005, 0.003, _USE, ha="left", va="bottom", fontsize=7, color="0.4")
     file = io.BytesIO()
     # Without the program's name and version: the same scan gives the same bytes.
