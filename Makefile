@@ -11,6 +11,7 @@ help:
 	@echo "make test | test-fast | lint       all tests | without the slow ones | style"
 	@echo "make bench                         speed and memory, side by side with the alternatives"
 	@echo "make train CT_DATA_DIR=...         make the shipped model again from the data"
+	@echo "make crossvalidation CT_DATA_DIR=...  measure models on patients and sources that they never saw; hours"
 	@echo "make train-headrest CT_DATA_DIR=...   make the network of the headrests again (half an hour)"
 
 $(BIN)/python:
@@ -59,6 +60,11 @@ train: setup
 train-headrest: setup
 	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make train-headrest CT_DATA_DIR=<folder with vol/ and scans.csv>"; exit 2; }
 	$(BIN)/python -m HeadrestRemovalLib.train --data "$(CT_DATA_DIR)"
+
+crossvalidation: setup
+	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make crossvalidation CT_DATA_DIR=<folder>"; exit 2; }
+	$(BIN)/python -m CTSliceLocalizerLib.crossvalidation --data "$(CT_DATA_DIR)" --work work/by-patient --publish
+	$(BIN)/python -m CTSliceLocalizerLib.crossvalidation --data "$(CT_DATA_DIR)" --work work/by-source --by source --publish
 
 clean:
 	rm -rf $(VENV) out build dist

@@ -17,6 +17,7 @@ from CTVolumeLib.files import write_atomic
 from CTVolumeLib.inference import Model
 
 from . import predictor
+from .crossvalidation_document import DOCUMENT, sections_of
 from .evaluation_cases import LandmarkError, from_folder
 from .evaluation_figures import GROSS_MM, MIN_PATIENTS, by_patient, interval
 from .landmarks import NAMES
@@ -51,17 +52,19 @@ def summary(errors: Sequence[LandmarkError]) -> dict[str, dict[str, float | int]
     return result
 
 
-def write_document(errors: Sequence[LandmarkError], card: Mapping) -> None:
-    """Write Docs/Evaluation.md of the project this file belongs to."""
+def write_document(errors: Sequence[LandmarkError], card: Mapping, document: Path = DOCUMENT) -> None:
+    """Write Docs/Evaluation.md of the project this file belongs to; what cross-validations put into it stays."""
     trained = card["trained_on"]
-    document = Path(__file__).parents[2] / "Docs" / "Evaluation.md"
+    kept = sections_of(document.read_text(encoding="utf-8")) if document.exists() else []
     calibration = np.sqrt(np.mean([(e.error_mm / e.sigma_mm) ** 2 for e in errors if e.error_mm is not None]))
     write_atomic(
         document,
         f"""# How far off the model is
 
-Written by `make train`; do not edit. Model {card["name"]}, sha256 {card["sha256"]["npz"][:12]}, trained on
-{trained["scans"]} scans of {trained["patients"]} patients. The figures are from patients that took no part in training
+Written by `make train` and `make crossvalidation`; do not edit.
+
+Model {card["name"]}, sha256 {card["sha256"]["npz"][:12]}, trained on {trained["scans"]} scans of
+{trained["patients"]} patients. The figures are from patients that took no part in training
 or tuning; who they are is in `CTSliceLocalizer/Resources/Models/patients.json`. An error is found minus annotated z;
 the annotations themselves are uncertain by 2 to 8 mm. "hn" are head-and-neck planning CT of one challenge, "other"
 are diagnostic scans of many sources; the two are never pooled. "Missed" is a landmark that is annotated in the scan
@@ -76,7 +79,8 @@ Errors are {calibration:.1f} times the claimed sigma (root mean square; 1 is hon
 ## The worst
 
 {worst(errors)}
-""",
+"""
+        + "".join(f"\n{section}" for section in kept),
     )
 
 

@@ -13,7 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from CTSliceLocalizerLib import crossvalidation, crossvalidation_document, evaluation_baselines, evaluation_figures
+from CTSliceLocalizerLib import (
+    crossvalidation,
+    crossvalidation_document,
+    evaluation,
+    evaluation_baselines,
+    evaluation_figures,
+)
 from CTSliceLocalizerLib.crossvalidation import Patient, folds
 from CTSliceLocalizerLib.evaluation_cases import LandmarkError
 from CTVolumeLib.errors import CTError
@@ -156,6 +162,17 @@ class TestPages:
         content = json.loads(card.read_text())
         assert content["accuracy"] == 1
         assert content["crossvalidation"]["by_patient"]["hn"]["landmarks"]["median_mm"] == 4.5
+
+    def test_measuring_the_shipped_model_again_keeps_it(self, tmp_path):
+        document = tmp_path / "Evaluation.md"
+        section = crossvalidation_document.markdown(self.found())
+        document.write_text(f"# Old\n\n{section}")
+        card = {"name": "m", "sha256": {"npz": "0" * 64}, "trained_on": {"scans": 1, "patients": 1}}
+        errors = [error for n in range(6) for error in make_case(n, 2.0, family="hn").landmarks]
+        evaluation.write_document(errors, card, document)
+        text = document.read_text()
+        assert "# Old" not in text
+        assert text.endswith(f"\n\n{section}")
 
     def test_cases_are_kept(self, tmp_path):
         case = replace(make_case(1, 2.5, missed=True), volume=None, claimed=("T1",), warnings=("so",))
