@@ -23,8 +23,11 @@ OPEN_MM = 4.0
 
 _EAR_MM, _EAR_ML = 28.0, 25.0
 _CRUMB_MM, _CRUMB_ML = 8.0, 1.0
-_RIM_MM = 5.0
-_PART_ML = 0.4
+_NOSE_MM, _RIM_MM = 18.0, 5.0
+_PART_ML, _SURE_ML = 0.4, 3.0
+_RAIL_MM = 22.0
+_WALL_MM, _SKIN_HU = 10.0, -550
+_HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU = (-960, -450)
 
 
@@ -37,6 +40,7 @@ class Body:
         solid: (k, j, i) bool: what is as dense as tissue, patient or not.
         thin: (k, j, i) bool: of that, what is no patient.
         head: (k,) bool: slices through the head, from the vertex to the neck.
+        scalp: (k,) bool: of these, those where hair grows all around.
         padding: (j, i) bool: outside a round field of view.
         cut: whether the field of view cuts the patient at a side.
     """
@@ -45,6 +49,7 @@ class Body:
     solid: np.ndarray
     thin: np.ndarray
     head: np.ndarray
+    scalp: np.ndarray
     padding: np.ndarray
     cut: bool
 
@@ -62,20 +67,24 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     step = cells.step_mm
     solid = cells.hu > threshold_hu
     padding = outside_round_field(cells)
-    # A body that is cut by the field of view goes on beyond it.
-    deep = shrink(solid | padding, step, OPEN_MM) & solid
-    core = _thick_parts_of_patient(components(deep, cells), solid, cells)
+    # Nostrils and ear canals make walls of what is thick; a body that is cut by the field of view goes on beyond it.
+    tight = solid | _small_holes(solid, cells)
+    deep = shrink(tight | padding, step, OPEN_MM) & tight
+    core = _thick_parts_of_patient(components(deep, cells), tight, cells)
     if not core.any():
         raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
-    body = grow(core, step, OPEN_MM + step, within=solid)
-    head = head_slices(cells, body)
+    body = grow(core, step, OPEN_MM + step, within=tight)
+    body = _with_thin_walls(body, solid, cells)
+    head, scalp = head_slices(cells, body)
     body |= _small_parts(solid & ~body, body, head, cells)
     inside = _filled(body, solid, cells, padding)
+    # Where streaks darken the skin, it is still denser than foam.
+    inside |= grow(inside, step, step) & (cells.hu > _SKIN_HU) & ~solid & ~padding
     edge = padding.copy()
     edge[[0, -1]] = edge[:, [0, -1]] = True
     near_edge = ndimage.binary_dilation(edge, iterations=2)
     cut = np.count_nonzero(body & near_edge) * step * cells.spacing[2] > 500
-    return Body(inside, solid, solid & ~inside, head, padding, bool(cut))
+    return Body(inside, solid, solid & ~inside, head, scalp, padding, bool(cut))
 
 
 def outside_round_field(cells: Cells) -> np.ndarray:
@@ -100,20 +109,50 @@ def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) 
         return np.zeros_like(solid)
     main = int(np.argmax(np.where(like, parts.millilitres * (parts.fat + parts.muscle), 0)))
     mixed = (parts.fat > 0.03) & (parts.muscle > 0.03) | (parts.bone > 0.03)
+    deep = parts.labels > 0
+    # Rails and thick shells go on and on; fingers are shorter, arms thicker.
+    steady = parts.share(explained(deep, cells)) > 0.6
+    bulky = parts.touching(shrink(deep, cells.step_mm, _RAIL_MM / 2 - OPEN_MM))
+    like &= ~steady | bulky
     # Of a piece of equipment most is thin; of an elbow or a breast that reaches into the scan next to nothing.
     core = parts.labels == main
     rest = solid & ~grow(core, cells.step_mm, OPEN_MM + cells.step_mm, within=solid)
     whole, count = ndimage.label(rest, ALL_AROUND)
-    thick = grow(parts.labels > 0, cells.step_mm, OPEN_MM, within=solid)
+    thick = grow(deep, cells.step_mm, OPEN_MM, within=solid)
     share = np.bincount(whole[thick], minlength=count + 1) / np.maximum(np.bincount(whole.ravel()), 1)
     belongs = np.zeros(parts.count + 1)
     for number, box in enumerate(parts.boxes, start=1):
         if like[number] and number != main:
             inside = whole[box][parts.labels[box] == number]
             belongs[number] = share[np.bincount(inside[inside > 0], minlength=1).argmax()] if inside.any() else 1.0
-    chosen = like & (((belongs > 0.5) & mixed) | (belongs > 0.75))
+    chosen = like & (mixed & ((belongs > 0.5) | (parts.millilitres > _SURE_ML)) | (belongs > 0.75))
     chosen[main] = True
     return parts.chosen(chosen)
+
+
+def _small_holes(solid: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: holes in slices that are no wider than a nostril or an ear canal."""
+    labels, _ = ndimage.label(~solid, IN_SLICE)
+    sizes = np.bincount(labels.ravel()) * cells.step_mm**2
+    small = sizes < _HOLE_MM2
+    small[0] = False
+    return small[labels]
+
+
+def _with_thin_walls(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.ndarray:
+    """The body with lungs that it surrounds for the most part, and with the thin wall of the rest, the chest's."""
+    hollow = holes(solid | body) & ~solid
+    labels, count = ndimage.label(hollow, IN_SLICE)
+    beside = np.where(labels == 0, ndimage.grey_dilation(labels, footprint=IN_SLICE), 0)
+    wall = np.bincount(beside[solid], minlength=count + 1)
+    own = np.bincount(beside[body & solid], minlength=count + 1)
+    lung = hollow & (cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])
+    dense = np.bincount(labels[lung], minlength=count + 1)
+    inside = own > _WALL_SHARE * np.maximum(wall, 1)
+    inside &= dense > _LUNG_SHARE * np.bincount(labels.ravel(), minlength=count + 1)
+    inside[0] = False
+    body = body | inside[labels]
+    return body | (grow(inside[labels], cells.step_mm, _WALL_MM, within=solid) & solid)
 
 
 def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
@@ -131,7 +170,7 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
     small |= on_head & (nearest < _CRUMB_MM) & (farthest < _EAR_MM) & (parts.millilitres < _CRUMB_ML)
     result = parts.chosen(small)
     # Of larger ones what is near: on the head as far as an ear goes, elsewhere as a fold of skin.
-    reach = np.where(head, _EAR_MM / 2, _RIM_MM)[:, None, None]
+    reach = np.where(head, _NOSE_MM, _RIM_MM)[:, None, None]
     result |= parts.chosen(touches & ~small) & (away <= reach)
     return result
 

@@ -71,7 +71,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     steps("Telling headrest from table")
     kind = kinds.tell_apart(equipment.mask, body, cells)
     steps("Finding the surfaces")
-    surface.onto_voxels(body, equipment, kind, cells, axial.array, target, threshold)
+    surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     steps("Done")
     return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), ())
 

@@ -25,14 +25,20 @@ def explained(mask: np.ndarray, cells: Cells) -> np.ndarray:
     return mask & (presence(mask, cells) > SHARE)
 
 
-def presence(mask: np.ndarray, cells: Cells) -> np.ndarray:
-    """(k, j, i) float32: in which share of the slices around there is some of the mask at a place or beside it."""
+def presence(mask: np.ndarray, cells: Cells, beside: bool = True) -> np.ndarray:
+    """(k, j, i) float32: in which share of the slices around there is some of the mask at a place.
+
+    Args:
+        mask: (k, j, i) bool.
+        cells: for the spacing.
+        beside: whether what is in a cell beside counts, too.
+    """
     count = len(mask)
     window = max(3, round(WINDOW_MM / cells.spacing[2]))
     if count * cells.spacing[2] < SHORTEST_MM or not mask.any():
         return np.zeros(mask.shape, np.float32)
     shifts = shifts_of(mask, cells)
-    wide = shifted(grow(mask, cells.step_mm, cells.step_mm), -shifts)
+    wide = shifted(grow(mask, cells.step_mm, cells.step_mm) if beside else mask, -shifts)
     total = np.concatenate([np.zeros((1, *mask.shape[1:]), np.int32), np.cumsum(wide, axis=0, dtype=np.int32)])
     window = min(window, count)
     starts = np.clip(np.arange(count) - window // 2, 0, count - window)

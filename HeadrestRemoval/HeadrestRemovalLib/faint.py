@@ -13,13 +13,16 @@ from .constant import presence
 from .grid import Cells
 from .shapes import ALL_AROUND, distance, grow
 
-AIR_HU = (-1015, -930)
-_ABOVE_AIR_HU, _SIGMAS = 30.0, 3.5
-_FAINT_LIMITS_HU = (-975.0, -935.0)
+AIR_HU = (-1015, -850)
+_ABOVE_AIR_HU, _SIGMAS = (28.0, 60.0), 3.5
+_AIR_SHARE = 0.25
 _CRUMB_ML, _FAINT_ML = 0.6, 8.0
 _FAINT_HU = 55.0
-_HAIR_MM, _PRESSED_MM = 25.0, 5.0
-_SUPPORT = 0.5
+_ON_SKIN_MM = 2.5
+_HAIR_MM, _PRESSED_MM = 25.0, 4.0
+_SKIN_MM, _BESIDE_MM, _FREE_MM, _LONG_MM, _HAIRY = 3.5, 8.0, 14.0, 12.0, 0.3
+_FOREIGN_ML = 20.0
+_SUPPORT, _STEADY = 0.5, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +53,12 @@ def find(cells: Cells, body: Body) -> Equipment:
     outside = ~body.mask & ~body.padding
     smooth = _smoothed(cells.hu)
     air_hu, noise = _air(smooth[outside])
-    faint_hu = float(np.clip(air_hu + max(_ABOVE_AIR_HU, _SIGMAS * noise), *_FAINT_LIMITS_HU))
+    faint_hu = air_hu + float(np.clip(_SIGMAS * noise, *_ABOVE_AIR_HU))
     rim = grow(body.mask, step, step)
-    faint = (smooth > faint_hu) & outside
-    candidates = (faint & ~rim) | body.thin
+    # The averages of the next cells hold some of the skin's blurred edge.
+    faint = (smooth > faint_hu) & outside & ~rim
+    faint &= ~grow(rim, step, step) | (cells.hu > faint_hu)
+    candidates = faint | body.thin
     steady = presence(candidates, cells) > _SUPPORT
     parts = components(candidates, cells, ALL_AROUND)
     highest = ndimage.maximum(cells.hu, parts.labels, np.arange(parts.count + 1))
@@ -61,6 +66,7 @@ def find(cells: Cells, body: Body) -> Equipment:
     cloud = (highest < air_hu + 3 * _FAINT_HU) & (parts.share(steady) < 0.5)
     real = (parts.millilitres > _CRUMB_ML) & ~(cloud & (parts.mean_hu < air_hu + 2 * _FAINT_HU))
     mask = parts.chosen(real)
+    steady = presence(candidates, cells, beside=False) > _STEADY
     hair = _hair(candidates & ~body.thin, steady, mask, body, cells)
     mask &= ~hair
     mask |= body.thin & ~grow(hair, step, step)
@@ -68,22 +74,46 @@ def find(cells: Cells, body: Body) -> Equipment:
 
 
 def _hair(faint: np.ndarray, steady: np.ndarray, mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
-    """Faint stuff on the head that is no steady part of a cushion: as far as hair goes where it is loose, and a
-    few millimetres where it is pressed against something."""
+    """Faint stuff on the head that is no steady part of a cushion and stays.
+
+    Loose hair stays as far as hair goes; near a cushion or holder only as thick as it is where nothing presses it.
+    """
     if not body.head.any():
         return np.zeros_like(faint)
     near = distance(body.mask & body.head[:, None, None], cells.spacing)
-    loose = faint & ~steady & (near <= _HAIR_MM)
-    parts = components(loose, cells)
+    far = near > _HAIR_MM
     own = components(mask, cells, ALL_AROUND)
-    large = own.chosen(own.millilitres > 60)
-    free = parts.chosen(parts.share(large) < 0.5)
-    return free | (loose & (near <= _PRESSED_MM))
+    # Hair is nowhere far from the head, so what does not reach far is no equipment, unless it is hard.
+    foreign = own.chosen(own.share(far) * own.millilitres > _FOREIGN_ML) & (steady | far) | body.thin
+    steady = steady & foreign
+    loose = faint & ~steady & ~far
+    away = distance(foreign, cells.spacing)
+    thick = _thickness(faint, near, away, body)
+    parts = components(loose | foreign, cells)
+    joined = parts.touching(foreign)[parts.labels]
+    limit = np.where(joined, np.where(away > _BESIDE_MM, thick, min(thick, _PRESSED_MM)), _HAIR_MM)
+    return loose & (near <= limit)
+
+
+def _thickness(faint: np.ndarray, near: np.ndarray, away: np.ndarray, body: Body) -> float:
+    """Mm of hair where there is nothing but air around it, 0 for a bald head; a guess where it is nowhere free."""
+    free = (away > _FREE_MM) & body.scalp[:, None, None] & ~body.mask
+    thick = 0.0
+    for low in np.arange(_SKIN_MM, _LONG_MM, 2.0):
+        shell = free & (near > low) & (near <= low + 2.0)
+        cells = np.count_nonzero(shell)
+        if cells < 200:
+            return max(thick, _PRESSED_MM)
+        if np.count_nonzero(shell & faint) < _HAIRY * cells:
+            break
+        thick = low + 2.0
+    return thick
 
 
 def _air(hu: np.ndarray) -> tuple[float, float]:
-    """Commonest HU of air and its spread (standard deviation) towards less; towards more there are foam and cloth.
+    """HU of air and its spread (standard deviation) towards less; towards more there are foam and cloth.
 
+    It is the lowest peak that is not small: of a large cushion there may be more than of air.
     What is as low as padding is left out: in slanting slices it can be anywhere.
     """
     counts = np.bincount(np.clip(hu, AIR_HU[0], AIR_HU[1]).astype(int) - AIR_HU[0], minlength=AIR_HU[1] - AIR_HU[0] + 1)
@@ -91,7 +121,8 @@ def _air(hu: np.ndarray) -> tuple[float, float]:
     if counts.sum() < 50:
         return -1000.0, 0.0
     smooth = ndimage.uniform_filter1d(counts.astype(float), 15)
-    middle = int(smooth.argmax())
+    peak = (smooth[1:-1] >= smooth[:-2]) & (smooth[1:-1] >= smooth[2:]) & (smooth[1:-1] > _AIR_SHARE * smooth.max())
+    middle = int(peak.argmax()) + 1 if peak.any() else int(smooth.argmax())
     below = counts[: middle + 1]
     spread = np.sqrt((below @ (np.arange(middle + 1) - middle) ** 2) / max(below.sum(), 1))
     return float(middle + AIR_HU[0]), float(spread)

@@ -11,12 +11,13 @@ _BONE_HU = 220
 _BRAIN_HU = (5, 75)
 _BRAIN_MM2 = 1200.0
 _BRAIN_SD_HU = 40.0
-_BELOW_MM = 130.0
+_LEAST_MM = 6.0
+_BELOW_MM, _EARS_MM = 130.0, 50.0
 _FAT_SHARE = 0.03
 
 
-def head_slices(cells: Cells, body: np.ndarray) -> np.ndarray:
-    """(k,) bool: slices from the vertex to about the fifth cervical vertebra.
+def head_slices(cells: Cells, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slices of the head, (k,) bool: from the vertex to about the fifth cervical vertebra, and those above the ears.
 
     Args:
         cells: the scan, slices from the feet to the head.
@@ -36,8 +37,9 @@ def head_slices(cells: Cells, body: np.ndarray) -> np.ndarray:
             fat = np.mean((hu > -150) & (hu < -30))
             if number and _BRAIN_HU[0] < np.median(hu) < _BRAIN_HU[1] and fat < _FAT_SHARE and hu.std() < _BRAIN_SD_HU:
                 brain[k] = True
-    if np.count_nonzero(brain) * cells.spacing[2] < 6:
-        return np.zeros(len(body), bool)
-    head = np.zeros(len(body), bool)
-    head[max(0, np.flatnonzero(brain)[0] - round(_BELOW_MM / cells.spacing[2])) :] = True
-    return head
+    head, scalp = np.zeros(len(body), bool), np.zeros(len(body), bool)
+    if np.count_nonzero(brain) * cells.spacing[2] >= _LEAST_MM:
+        lowest = int(np.flatnonzero(brain)[0])
+        head[max(0, lowest - round(_BELOW_MM / cells.spacing[2])) :] = True
+        scalp[lowest + round(_EARS_MM / cells.spacing[2]) :] = True
+    return head, scalp

@@ -1,4 +1,8 @@
-"""Headrest, table or something else, by where it lies and how far it goes."""
+"""Headrest, table or something else, by where it lies and how far it goes on.
+
+The table is what lies behind the trunk, or goes on in the same place along it. The headrest is what lies behind and
+beside the head and is no table. All else, in front of or beside the patient, is something else: sheets, cables, a mask.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,20 @@ import numpy as np
 
 from .body import Body
 from .components import components
+from .constant import presence
 from .grid import Cells
 from .labels import HEADREST, OTHER, TABLE
 from .shapes import ALL_AROUND
+
+_BACK_MM = 30.0
+"""Tables are hollow, so that their sides rise beside the back."""
+
+_BESIDE_SHARE = 0.35
+"""Of the depth of a head: what lies farther to the front is not what carries it."""
+
+_STEADY, _LENGTH_MM = 0.6, 40.0
+_WIDE_MM = 300.0
+_SMALL_ML = 60.0
 
 
 def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
@@ -19,17 +34,69 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
         body: the patient.
         cells: the scan.
     """
-    result = np.zeros(mask.shape, np.uint8)
-    parts = components(mask, cells, ALL_AROUND)
-    for number, box in enumerate(parts.boxes, start=1):
-        part = parts.labels[box] == number
-        result[box][part] = _kind(part, box, body, cells)
-    return result
+    if not mask.any():
+        return np.zeros(mask.shape, np.uint8)
+    steady = presence(mask, cells) > _STEADY
+    turns = _turns_to_back(mask & steady if (mask & steady).any() else mask, body.mask)
+    turned, inside, steady = (np.rot90(array, turns, (1, 2)) for array in (mask, body.mask, steady))
+    step = cells.spacing[1] if turns % 2 == 0 else cells.spacing[0]
+    across = cells.spacing[0] if turns % 2 == 0 else cells.spacing[1]
+    front, back = _front_and_back(inside)
+    rows = np.arange(turned.shape[1])[None, :]
+    behind = rows > (back - _BACK_MM / step)[:, None]
+    beside = rows > (front + _BESIDE_SHARE * (back - front))[:, None]
+    head = body.head[:, None]
+    as_table = (behind & ~head)[:, :, None] | (steady & (behind | (beside & ~head))[:, :, None] & ~head[:, :, None])
+    kind = np.where(as_table, np.uint8(TABLE), np.where((beside & head)[:, :, None], np.uint8(HEADREST), np.uint8(OTHER)))
+    kind[_goes_on_from_the_trunk(turned, behind, body.head, cells)] = TABLE
+    kind[_wide(turned, across) & (head & behind)[:, :, None]] = TABLE
+    kind[~turned] = 0
+    return _of_one_kind(np.ascontiguousarray(np.rot90(kind, -turns, (1, 2))), cells)
 
 
-def _kind(part: np.ndarray, box: tuple[slice, slice, slice], body: Body, cells: Cells) -> int:
-    in_head = part[body.head[box[0]]].sum() / part.sum()
-    if in_head > 0.6:
-        return HEADREST
-    wide = (box[2].stop - box[2].start) * cells.spacing[0]
-    return TABLE if wide > 150 else OTHER
+def _turns_to_back(mask: np.ndarray, body: np.ndarray) -> int:
+    """Quarter turns of the slices after which most of the equipment lies behind the patient, in the last rows."""
+    best, most = 0, -1
+    for turns in (0, 2, 1, 3):
+        turned, inside = np.rot90(mask, turns, (1, 2)), np.rot90(body, turns, (1, 2))
+        _, back = _front_and_back(inside)
+        found = np.count_nonzero(turned & (np.arange(turned.shape[1])[None, :] > back[:, None])[:, :, None])
+        if found > 1.2 * most:
+            best, most = turns, found
+    return best
+
+
+def _front_and_back(body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and last row of the body in each slice, (k,); slices without it have those of the nearest with it."""
+    rows = body.any(axis=2)
+    filled = np.flatnonzero(rows.any(axis=1))
+    nearest = filled[np.abs(np.arange(len(body))[:, None] - filled[None, :]).argmin(axis=1)]
+    first, last = rows.argmax(axis=1), rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
+    return first[nearest].astype(float), last[nearest].astype(float)
+
+
+def _goes_on_from_the_trunk(mask: np.ndarray, behind: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
+    """Behind the head what is at the same place as the table behind the trunk."""
+    trunk = ~head
+    if np.count_nonzero(trunk) * cells.spacing[2] < _LENGTH_MM or not head.any():
+        return np.zeros_like(mask)
+    table = (mask & behind[:, :, None])[trunk]
+    near = table[-max(3, round(2 * _LENGTH_MM / cells.spacing[2])) :]  # the part of it next to the head
+    return (near.mean(axis=0) > _STEADY)[None] & head[:, None, None] & mask
+
+
+def _wide(mask: np.ndarray, step: float) -> np.ndarray:
+    """Rows in which equipment is as wide as only a table is."""
+    columns = np.arange(mask.shape[2])
+    first = np.where(mask, columns, mask.shape[2]).min(axis=2)
+    last = np.where(mask, columns, -1).max(axis=2)
+    return (((last - first) * step > _WIDE_MM) & (mask.sum(axis=2) * step > 0.8 * _WIDE_MM))[:, :, None] & mask
+
+
+def _of_one_kind(kind: np.ndarray, cells: Cells) -> np.ndarray:
+    """Small parts get the kind that most of them have."""
+    parts = components(kind > 0, cells, ALL_AROUND)
+    counts = np.stack([np.bincount(parts.labels[kind == one], minlength=parts.count + 1) for one in range(5)])
+    commonest = counts.argmax(axis=0).astype(np.uint8)
+    small = parts.millilitres < _SMALL_ML
+    return np.where(small[parts.labels] & (kind > 0), commonest[parts.labels], kind)

@@ -17,10 +17,11 @@ SKIN_HU = -500
 _SHARED_HU = -650
 """A voxel on the skin that is denser is a third skin."""
 
+_HARD_HU, _NOISE_HU = -750, 40
+
 
 def onto_voxels(
-    body: Body, equipment: Equipment, kind: np.ndarray, cells: Cells, hu: np.ndarray, labels: np.ndarray,
-    threshold_hu: float,
+    body: Body, equipment: Equipment, kind: np.ndarray, cells: Cells, hu: np.ndarray, labels: np.ndarray
 ) -> None:  # fmt: skip
     """Write the labels of the voxels.
 
@@ -31,12 +32,13 @@ def onto_voxels(
         cells: the grid of them.
         hu: (K, J, I) the scan.
         labels: (K, J, I) uint8 zeros, is filled.
-        threshold_hu: what is denser is tissue or hard equipment.
     """
     step = cells.step_mm
     inner = shrink(body.mask, step, step)
     outer = grow(body.mask, step, step)
-    spread = _nearest(kind)
+    spread, deep = _nearest(kind), shrink(kind > 0, step, step)
+    # Beside what is hard, averages over neighbours are no measure: its blurred edge is as dense as a cushion.
+    hard = ndimage.maximum_filter(np.where(kind > 0, cells.hu, -1100), (1, 3, 3)) > _HARD_HU
     size = tuple(factor // 2 * 2 + 1 for factor in cells.factors[1:])
     shape = hu.shape[1:]
     for k in range(len(hu)):
@@ -52,8 +54,8 @@ def onto_voxels(
         skin = ndimage.binary_dilation(patient, np.ones((3, 3), bool)) & near & (plane > _SHARED_HU) & (there == 0)
         patient |= skin | (large(equipment.hair) & (plane > equipment.faint_hu))
         smooth = ndimage.uniform_filter(np.clip(plane, -1100, 1500).astype(np.float32), size, mode="nearest")
-        more = (smooth > equipment.faint_hu) | (plane > equipment.faint_hu + 60)
-        found = (beside > 0) & more & ~patient
+        more = np.where(large(hard), plane > equipment.faint_hu + _NOISE_HU, smooth > equipment.faint_hu)
+        found = (beside > 0) & (more | large(deep)) & ~patient
         labels[k] = np.where(patient, np.uint8(PATIENT), np.where(found, beside, 0))
 
 
