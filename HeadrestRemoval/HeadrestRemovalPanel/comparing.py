@@ -77,6 +77,13 @@ def shows3D(volumeNode) -> bool:
     return any(_rendering(node) is not None for node in (volumeNode, cleaned_scan.nodeOf(volumeNode)))
 
 
+def removeOrphans(scene) -> None:
+    """Remove renderings whose volume was removed from the scene."""
+    for display in slicer.util.getNodesByClass("vtkMRMLVolumeRenderingDisplayNode", scene):
+        if display.GetAttribute(_RENDERING) and display.GetDisplayableNode() is None:
+            _removeWithParts(display)
+
+
 def jumpTo(volumeNode, ijk) -> None:
     """Move the slice views to a voxel."""
     matrix = vtk.vtkMatrix4x4()
@@ -150,8 +157,12 @@ def _rendering(node):
 
 def _removeRendering(node) -> None:
     display = _rendering(node)
-    if display is None:
-        return
+    if display is not None:
+        _removeWithParts(display)
+
+
+def _removeWithParts(display) -> None:
+    scene = display.GetScene()
     for part in (display.GetROINode(), display.GetVolumePropertyNode(), display):
         if part is not None:
-            node.GetScene().RemoveNode(part)
+            scene.RemoveNode(part)

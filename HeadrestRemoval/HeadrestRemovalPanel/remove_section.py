@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import qt
+import slicer
 import vtk
 from CTVolumePanel import result_tables
 from CTVolumePanel.scan_section import ApplySection
@@ -116,8 +117,10 @@ class RemoveSection(ApplySection):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeRemoved(self, caller, event, node) -> None:
         super()._onNodeRemoved(caller, event, node)
-        if self._entered and node.IsA("vtkMRMLScalarVolumeNode"):  # the cleaned scan, perhaps
-            self.refresh()
+        if node.IsA("vtkMRMLScalarVolumeNode") and not slicer.mrmlScene.IsClosing():
+            comparing.removeOrphans(slicer.mrmlScene)
+            if self._entered:  # the cleaned scan, perhaps
+                self.refresh()
 
     def refresh(self) -> None:
         """Bring all widgets into line with the scene."""

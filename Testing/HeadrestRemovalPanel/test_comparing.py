@@ -123,6 +123,17 @@ def test_the_rendering_follows_before_and_after_and_leaves_nothing(slicer_app, p
     assert not volume.GetNthDisplayNode(1)
 
 
+@pytest.mark.parametrize("which", ["beforeButton", "afterButton"])
+def test_the_rendering_goes_with_its_volume(slicer_app, panel, volume, done, which):
+    slicer_app.click(panel.ui.renderingCheckBox)
+    slicer_app.click(getattr(panel.ui, which))
+    slicer_app.scene.RemoveNode(volume if which == "beforeButton" else panel.logic.cleaned(volume))
+    slicer_app.settle()
+    assert renderings(slicer_app) == []
+    assert slicer_app.scene.GetNumberOfNodesByClass("vtkMRMLVolumePropertyNode") == 0
+    assert not panel.ui.renderingCheckBox.checked
+
+
 @pytest.mark.slow
 def test_the_rendering_shows_the_headrest_before_and_not_after(slicer_app, panel, volume, done):
     import slicer
