@@ -218,6 +218,17 @@ def test_frames_become_single_images_with_their_own_numbers(tmp_path):
         assert "PerFrameFunctionalGroupsSequence" not in new
 
 
+@pytest.mark.parametrize("numbers", [None, [7] * 6, [9, 3, 4, 8, 1, 2]])
+def test_every_instance_has_a_number_of_its_own(tmp_path, numbers):
+    def number(slice_: Dataset, k: int) -> None:
+        slice_.InstanceNumber = None if numbers is None else numbers[k]
+
+    series(tmp_path / "source", edit=number)
+    _, written = derive(tmp_path / "source", tmp_path / "out")
+    found = [pydicom.dcmread(path).InstanceNumber for path in written.files]
+    assert found == (numbers if numbers and len(set(numbers)) > 1 else [1, 2, 3, 4, 5, 6])
+
+
 def test_same_call_same_bytes_and_anything_else_other_uids(head, tmp_path):
     phantom.write_dicom(head, tmp_path / "source")
     volume, first = derive(tmp_path / "source", tmp_path / "first")
