@@ -135,7 +135,22 @@ def _tflite_bytes(model: keras.Model, outputs: list[str], batch: int) -> bytes:
         tf.saved_model.save(module, folder, signatures={"serving_default": module.call}, options=options)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]  # no Flex: Slicer has no TensorFlow
-        return converter.convert()
+        return _without_names(converter.convert())
+
+
+def _without_names(model: bytes) -> bytes:
+    """The same LiteRT model with numbers for the names of its tensors.
+
+    Those are made of the names of Keras' layers, which count up with every network that a process has built: the same
+    weights would give other bytes after a training than on their own. Inputs and outputs go by the signature.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    content = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    for graph in content.subgraphs:
+        for number, tensor in enumerate(graph.tensors):
+            tensor.name = f"t{number}".encode()
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(content))
 
 
 def _versions() -> dict[str, str]:
