@@ -15,7 +15,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class CTSliceLocalizer(ScriptedLoadableModule):
@@ -41,80 +40,51 @@ class CTSliceLocalizer(ScriptedLoadableModule):
         slicer.app.connect("startupCompleted()", registerLayout)
 
 
-class CTSliceLocalizerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class CTSliceLocalizerWidget(ScriptedLoadableModuleWidget):
     """The panel: a column of sections that share a parameter node."""
 
     def __init__(self, parent=None):
         # First what setup() needs: without a parent the base class calls it at once.
-        VTKObservationMixin.__init__(self)
         self.logic = None
-        self.sections = []
-        self._parameterNode = None
+        self.column = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    @property
+    def sections(self):
+        """The sections from top to bottom."""
+        return self.column.sections
 
     @property
     def parameterNode(self):
         """Settings of all sections; None while the scene closes."""
-        return self._parameterNode
+        return self.column.parameterNode
 
     def setup(self):
         """Build the column."""
         super().setup()
-        self.logic = CTSliceLocalizerLogic()
-        for makeSection in _sections():
-            section = makeSection(self)
-            self.sections.append(section)
-            self.layout.addWidget(section.button)
-        self.layout.addStretch(1)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self._onSceneStartsToClose)
-        self.addObserver(scene, scene.EndCloseEvent, self._onSceneChanged)
-        self.addObserver(scene, scene.EndImportEvent, self._onSceneChanged)
-        self.initializeParameterNode()
-        if getattr(self.parent, "isEntered", False):  # Reload makes a new panel and does not enter it
-            self.enter()
+        from CTVolumePanel.column import Column
 
-    def initializeParameterNode(self):
-        """Take the parameter node of the scene, or make one."""
-        self._setParameterNode(self.logic.getParameterNode())
+        self.logic = CTSliceLocalizerLogic()
+        self.column = Column(self, _sections())
 
     def onReload(self):
         """Reload the whole panel, not the module's file alone."""
-        import sys
+        from CTVolumePanel.column import forget
 
-        for name in [name for name in sys.modules if name.split(".")[0] == "CTSliceLocalizerPanel"]:
-            del sys.modules[name]
+        forget("CTSliceLocalizerPanel")
         super().onReload()
 
     def enter(self):
         """The user opened the module."""
-        self.initializeParameterNode()
-        for section in self.sections:
-            section.enter()
+        self.column.enter()
 
     def exit(self):
         """The user opened another module."""
-        for section in self.sections:
-            section.exit()
+        self.column.exit()
 
     def cleanup(self):
         """The module is unloaded or reloaded."""
-        for section in self.sections:
-            section.cleanup()
-        self._setParameterNode(None)
-        self.removeObservers()
-
-    def _setParameterNode(self, parameterNode):
-        self._parameterNode = parameterNode
-        for section in self.sections:
-            section.setParameterNode(parameterNode)
-
-    def _onSceneStartsToClose(self, _caller, _event):
-        self._setParameterNode(None)
-
-    def _onSceneChanged(self, _caller, _event):
-        # Also while another module is shown: the next scene's settings are there when the user comes back.
-        self.initializeParameterNode()
+        self.column.cleanup()
 
 
 class CTSliceLocalizerLogic(ScriptedLoadableModuleLogic):

@@ -15,7 +15,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class HeadrestRemoval(ScriptedLoadableModule):
@@ -37,12 +36,11 @@ class HeadrestRemoval(ScriptedLoadableModule):
         parent.acknowledgementText = _("Sources and licences of the sample data are listed in Docs/Credits.md.")
 
 
-class HeadrestRemovalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class HeadrestRemovalWidget(ScriptedLoadableModuleWidget):
     """The panel: a column of sections that share a parameter node."""
 
     def __init__(self, parent=None):
         # First what setup() needs: without a parent the base class calls it at once.
-        VTKObservationMixin.__init__(self)
         self.logic = None
         self.column = None
         ScriptedLoadableModuleWidget.__init__(self, parent)

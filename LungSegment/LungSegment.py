@@ -15,7 +15,6 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 
 class LungSegment(ScriptedLoadableModule):
@@ -39,12 +38,11 @@ class LungSegment(ScriptedLoadableModule):
         )
 
 
-class LungSegmentWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class LungSegmentWidget(ScriptedLoadableModuleWidget):
     """The panel: a column of sections that share a parameter node."""
 
     def __init__(self, parent=None):
         # First what setup() needs: without a parent the base class calls it at once.
-        VTKObservationMixin.__init__(self)
         self.logic = None
         self.column = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
