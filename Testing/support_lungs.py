@@ -40,9 +40,10 @@ def swapped(labels: np.ndarray, made: Phantom) -> float:
     return wrong / np.count_nonzero(left | right)
 
 
-def airway_in_lung(labels: np.ndarray, made: Phantom) -> float:
-    """Share of trachea and main bronchi that is labelled as lung."""
-    airway = made.masks["airway"]
+def airway_in_lung(labels: np.ndarray, made: Phantom, from_middle_mm: float = np.inf) -> float:
+    """Share of trachea and main bronchi, within a distance to both sides, that is labelled as lung."""
+    x = made.volume.origin[0] + made.volume.spacing[0] * np.arange(labels.shape[2]) - made.parameters.offset_mm[0]
+    airway = made.masks["airway"] & (np.abs(x) < from_middle_mm)
     return np.count_nonzero(airway & np.isin(labels, (LEFT, RIGHT))) / np.count_nonzero(airway)
 
 

@@ -18,8 +18,8 @@ LEAST_DICE = {
 }  # fmt: skip
 """What was measured, less what a reference is uncertain by; ab05's is the output of a model."""
 
-AIRWAY_PERCENT = {"ch14": 4.0, "wb01": 0.6}
-"""Airway counted as lung where it is more than 0.3 %: slices of 8 mm, and a scan blurred by breathing."""
+AIRWAY_PERCENT = {"wb01": 0.6}
+"""Airway counted as lung where it is more than 0.3 %: the reference's airway runs over into lung there, 4 voxels."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_the_light_is_green_for_good_results_and_not_for_bad_ones(rows):
     assert "ch01" in flagged
 
 
-@pytest.mark.parametrize("scan", ["gh01", "head01", "head02", "kh06", "pv08", "pv14"])
+@pytest.mark.parametrize("scan", ["gh01", "head01", "head02", "kh05", "kh06", "pv08", "pv14"])
 def test_heads_and_hips_are_refused(ct_data, scan):
     with pytest.raises(CTError) as caught:
         lungs.segment(dicom.read(ct_data / "vol" / f"{scan}.nii.gz"))
@@ -65,6 +65,21 @@ def test_foam_below_the_patient_is_no_lung(ct_data):
     light = quality.judge(volume, lungs.segment(volume))
     assert light.colour == quality.GREEN
     assert light.figures["right_ml"] < 3200
+
+
+def test_a_board_below_the_patient_is_no_lung(ct_data):
+    """Coarse pixels: its shell is one cell away from the back."""
+    volume = dicom.read(ct_data / "vol" / "hn247.nii.gz")
+    measures = quality.judge(volume, lungs.segment(volume)).figures
+    assert measures["left_ml"] < 330
+
+
+def test_the_trachea_is_found_where_the_throat_is_open(ct_data):
+    """Growing used to flood the throat and was given up: trachea and main bronchi were in the right lung."""
+    result = lungs.segment(dicom.read(ct_data / "vol" / "hn43.nii.gz"))
+    between = result.labels[3:7, 60:66, 60:65]  # in these slices it lies there, apart from both lungs
+    assert (between == lungs.AIRWAY).sum() > 30
+    assert not np.isin(between, (lungs.LEFT, lungs.RIGHT)).any()
 
 
 def test_sinuses_are_no_lung(ct_data):
