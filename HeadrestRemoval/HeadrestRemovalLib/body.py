@@ -13,10 +13,10 @@ from CTVolumeLib.errors import CTError
 from scipy import ndimage
 
 from .components import Components, components
-from .constant import explained
+from .constant import explained, presence
 from .grid import Cells
 from .head import head_slices
-from .shapes import ALL_AROUND, IN_SLICE, distance, grow, holes, reached, shrink
+from .shapes import ALL_AROUND, IN_SLICE, distance, grow, grow_along, holes, reached, shrink
 
 OPEN_MM = 4.0
 """What is up to twice as thin is no thick part: shells of headrests and tables, sheets, cables; ears and noses, too."""
@@ -27,6 +27,7 @@ _NOSE_MM, _RIM_MM = 18.0, 5.0
 _PART_ML, _SURE_ML = 0.4, 3.0
 _RAIL_MM = 22.0
 _WALL_MM, _SKIN_HU = 10.0, -550
+_BLURRED_HU, _END_MM = -850, 4.0
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU = (-960, -450)
 
@@ -78,6 +79,7 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     head, scalp = head_slices(cells, body)
     body |= _small_parts(solid & ~body, body, head, cells)
     inside = _filled(body, solid, cells, padding)
+    inside |= _blurred_ends(inside, cells)
     # Where streaks darken the skin, it is still denser than foam.
     inside |= grow(inside, step, step) & (cells.hu > _SKIN_HU) & ~solid & ~padding
     edge = padding.copy()
@@ -110,13 +112,14 @@ def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) 
     main = int(np.argmax(np.where(like, parts.millilitres * (parts.fat + parts.muscle), 0)))
     mixed = (parts.fat > 0.03) & (parts.muscle > 0.03) | (parts.bone > 0.03)
     deep = parts.labels > 0
+    largest = grow(parts.labels == main, cells.step_mm, OPEN_MM + cells.step_mm, within=solid)
     # Rails and thick shells go on and on; fingers are shorter, arms thicker.
     steady = parts.share(explained(deep, cells)) > 0.6
     bulky = parts.touching(shrink(deep, cells.step_mm, _RAIL_MM / 2 - OPEN_MM))
     like &= ~steady | bulky
+    like &= ~_behind_equipment(parts, main, explained(solid & ~largest, cells))
     # Of a piece of equipment most is thin; of an elbow or a breast that reaches into the scan next to nothing.
-    core = parts.labels == main
-    rest = solid & ~grow(core, cells.step_mm, OPEN_MM + cells.step_mm, within=solid)
+    rest = solid & ~largest
     whole, count = ndimage.label(rest, ALL_AROUND)
     thick = grow(deep, cells.step_mm, OPEN_MM, within=solid)
     share = np.bincount(whole[thick], minlength=count + 1) / np.maximum(np.bincount(whole.ravel()), 1)
@@ -128,6 +131,23 @@ def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) 
     chosen = like & (mixed & ((belongs > 0.5) | (parts.millilitres > _SURE_ML)) | (belongs > 0.75))
     chosen[main] = True
     return parts.chosen(chosen)
+
+
+def _behind_equipment(parts: Components, main: int, steady: np.ndarray) -> np.ndarray:
+    """(count + 1,) bool: parts that equipment, which goes on from slice to slice, separates from the main part."""
+    result = np.zeros(parts.count + 1, bool)
+    middle = np.mean(np.nonzero(parts.labels[:: max(1, len(steady) // 8)] == main)[1:], axis=1)
+    for number, box in enumerate(parts.boxes, start=1):
+        k = (box[0].start + box[0].stop) // 2
+        if number == main or not (parts.labels[k] == number).any():
+            continue
+        end = np.mean(np.nonzero(parts.labels[k] == number), axis=1)
+        own = np.nonzero(parts.labels[k] == main)
+        start = np.mean(own, axis=1) if own[0].size else middle
+        line = np.linspace(start, end, 2 * int(np.abs(end - start).max()) + 2)
+        rows, columns = np.rint(line).astype(int).T
+        result[number] = np.count_nonzero(steady[k, rows, columns]) >= 2
+    return result
 
 
 def _small_holes(solid: np.ndarray, cells: Cells) -> np.ndarray:
@@ -176,35 +196,47 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
 
 
 def _filled(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarray) -> np.ndarray:
-    """The body with all that it encloses in a slice, but not what lies between it and equipment.
-
-    Lungs that the field of view cuts are enclosed, too: they have the body before and behind them, and are as dense
-    as lung throughout.
-    """
-    enclosed = holes(body)
-    equipment = solid & ~body
-    parts = components(equipment, cells, ALL_AROUND)
-    outside = parts.share(~enclosed) > 0.3
-    foreign = parts.chosen(outside) & enclosed
+    """The body with all that it encloses in a slice, but not what lies between it and equipment."""
+    lungs = _cut_lungs(body, solid, cells, padding)
+    if lungs.any():
+        body = body | lungs | (grow(lungs, cells.step_mm, _WALL_MM, within=solid) & solid)
+    enclosed = holes(body) & ~padding
+    parts = components(solid & ~body, cells, ALL_AROUND)
+    foreign = parts.chosen(parts.share(~enclosed) > 0.3) & enclosed
     if foreign.any():
         enclosed &= ~reached(foreign, enclosed, IN_SLICE)
-    result = body | enclosed
-    open_ = ~result & ~padding
-    labels, count = ndimage.label(open_, IN_SLICE)
+    return body | enclosed
+
+
+def _blurred_ends(body: np.ndarray, cells: Cells) -> np.ndarray:
+    """Where the body ends between two slices (a breast, the chin, a fold), they show it faintly.
+
+    Tables are as faint, but go on from slice to slice.
+    """
+    faint = (cells.hu > _BLURRED_HU) & ~body
+    count = max(1, round(_END_MM / cells.spacing[2])) if cells.spacing[2] <= _END_MM else 1
+    ends = grow_along(body, count) & faint
+    return ends & ~(presence(faint, cells) > 0.5) if ends.any() else ends
+
+
+def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarray) -> np.ndarray:
+    """Lungs that the field of view cuts: they have the body before and behind them and are lung throughout.
+
+    Foam under the patient is as dense, but has the body on one side only.
+    """
+    # Cells at the rim of a round field are half padding, so that the lung would go on into the air along it.
+    rim = ndimage.binary_dilation(padding, iterations=2)
+    labels, count = ndimage.label(~(solid | body) & ~rim, IN_SLICE)
     sizes = np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
-    lung = open_ & (cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])
-    inside = _between(result)
-    dense, held = (np.bincount(labels[mask], minlength=count + 1) / sizes for mask in (lung, inside & open_))
-    chosen = (dense > 0.7) & (held > 0.6) & (sizes * cells.step_mm**2 > 100)
+    lung = (cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])
+    dense, held = (np.bincount(labels[mask], minlength=count + 1) / sizes for mask in (lung, _between(body)))
+    chosen = (dense > 0.7) & (held > 0.8) & (sizes * cells.step_mm**2 > 100)
     chosen[0] = False
-    return result | chosen[labels]
+    lungs = chosen[labels]
+    return lungs | (grow(lungs, 1.0, 2.0) & ~solid & rim & ~padding)
 
 
 def _between(body: np.ndarray) -> np.ndarray:
-    """(k, j, i) bool: what has body before and behind it, or on its left and right."""
-    result = np.zeros_like(body)
-    for axis in (1, 2):
-        ahead = np.maximum.accumulate(body, axis=axis)
-        behind = np.flip(np.maximum.accumulate(np.flip(body, axis), axis=axis), axis)
-        result |= ahead & behind
-    return result
+    """(k, j, i) bool: what has body before and behind it."""
+    ahead = np.maximum.accumulate(body, axis=1)
+    return ahead & np.flip(np.maximum.accumulate(np.flip(body, 1), axis=1), 1)

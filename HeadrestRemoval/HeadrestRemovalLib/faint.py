@@ -19,8 +19,10 @@ _AIR_SHARE = 0.25
 _CRUMB_ML, _FAINT_ML = 0.6, 8.0
 _FAINT_HU = 55.0
 _ON_SKIN_MM = 2.5
+_STRONG_HU, _CLOUD_MM = 130, 8.0
 _HAIR_MM, _PRESSED_MM = 25.0, 4.0
-_SKIN_MM, _BESIDE_MM, _FREE_MM, _LONG_MM, _HAIRY = 3.5, 8.0, 14.0, 12.0, 0.3
+_BESIDE_MM, _FREE_MM, _LONG_MM, _HAIRY = 8.0, 14.0, 12.0, 0.25
+_LOOSER_MM = 2.0
 _FOREIGN_ML = 20.0
 _SUPPORT, _STEADY = 0.5, 0.8
 
@@ -58,8 +60,11 @@ def find(cells: Cells, body: Body) -> Equipment:
     # The averages of the next cells hold some of the skin's blurred edge.
     faint = (smooth > faint_hu) & outside & ~rim
     faint &= ~grow(rim, step, step) | (cells.hu > faint_hu)
+    steady = presence(faint | body.thin, cells) > _SUPPORT
+    # Noise and streaks are faint everywhere; cloth and foam have denser parts, or go on from slice to slice.
+    strong = (faint & (cells.hu > air_hu + _STRONG_HU)) | body.thin
+    faint &= steady | grow(strong, step, _CLOUD_MM)
     candidates = faint | body.thin
-    steady = presence(candidates, cells) > _SUPPORT
     parts = components(candidates, cells, ALL_AROUND)
     highest = ndimage.maximum(cells.hu, parts.labels, np.arange(parts.count + 1))
     # Noise and streaks make faint clouds. Cushions are as faint, but are the same from slice to slice.
@@ -88,18 +93,18 @@ def _hair(faint: np.ndarray, steady: np.ndarray, mask: np.ndarray, body: Body, c
     steady = steady & foreign
     loose = faint & ~steady & ~far
     away = distance(foreign, cells.spacing)
-    thick = _thickness(faint, near, away, body)
+    thick = _thickness(faint, near, away, body, cells.step_mm)
     parts = components(loose | foreign, cells)
     joined = parts.touching(foreign)[parts.labels]
-    limit = np.where(joined, np.where(away > _BESIDE_MM, thick, min(thick, _PRESSED_MM)), _HAIR_MM)
+    limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, min(thick, _PRESSED_MM)), _HAIR_MM)
     return loose & (near <= limit)
 
 
-def _thickness(faint: np.ndarray, near: np.ndarray, away: np.ndarray, body: Body) -> float:
+def _thickness(faint: np.ndarray, near: np.ndarray, away: np.ndarray, body: Body, step: float) -> float:
     """Mm of hair where there is nothing but air around it, 0 for a bald head; a guess where it is nowhere free."""
     free = (away > _FREE_MM) & body.scalp[:, None, None] & ~body.mask
     thick = 0.0
-    for low in np.arange(_SKIN_MM, _LONG_MM, 2.0):
+    for low in np.arange(1.5 * step, _LONG_MM, 2.0):  # nearer than that is the blurred edge of the skin
         shell = free & (near > low) & (near <= low + 2.0)
         cells = np.count_nonzero(shell)
         if cells < 200:

@@ -49,8 +49,12 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
     as_table = (behind & ~head)[:, :, None] | (steady & (behind | (beside & ~head))[:, :, None] & ~head[:, :, None])
     kind = np.where(as_table, np.uint8(TABLE), np.where((beside & head)[:, :, None], np.uint8(HEADREST), np.uint8(OTHER)))
     kind[_goes_on_from_the_trunk(turned, behind, body.head, cells)] = TABLE
-    kind[_wide(turned, across) & (head & behind)[:, :, None]] = TABLE
+    if body.head.all():
+        kind[_wide(turned, across) & (head & behind)[:, :, None]] = TABLE
     kind[~turned] = 0
+    # Behind the table there is nothing but table.
+    below = np.maximum.accumulate(kind == TABLE, axis=1)
+    kind[below & turned & behind[:, :, None]] = TABLE
     return _of_one_kind(np.ascontiguousarray(np.rot90(kind, -turns, (1, 2))), cells)
 
 
