@@ -226,3 +226,26 @@ class TestCleanUp:
         scene.RemoveNode(table)
         lib.remove_results(node, "locations")
         assert not scene.IsNodePresent(chart)
+
+
+class TestPlaces:
+    def test_beside_is_in_the_same_study_with_the_modality(self, scene, lib):
+        import slicer
+
+        node, copy = make_node(scene, matrix()), make_node(scene, matrix(), name="copy")
+        tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+        lib.show_beside_in_subject_hierarchy(copy, node)
+        assert tree.GetItemParent(tree.GetItemByDataNode(copy)) == tree.GetSceneItemID(), "the scan is in no study"
+        study = tree.CreateStudyItem(tree.CreateSubjectItem(tree.GetSceneItemID(), "subject"), "study")
+        item = tree.CreateItem(study, node)
+        tree.SetItemAttribute(item, "DICOM.Modality", "CT")
+        lib.show_beside_in_subject_hierarchy(copy, node)
+        assert tree.GetItemParent(tree.GetItemByDataNode(copy)) == study
+        assert tree.GetItemAttribute(tree.GetItemByDataNode(copy), "DICOM.Modality") == "CT"
+
+    def test_nodes_that_went_away_are_told(self, scene, lib):
+        node, other = make_node(scene, matrix()), make_node(scene, matrix(), name="other")
+        lib.check_present(node, None, other)
+        scene.RemoveNode(other)
+        with pytest.raises(CTError, match="CT or its segmentation was removed meanwhile"):
+            lib.check_present(node, other)

@@ -145,3 +145,45 @@ def test_labels_of_another_size_and_segmentations_of_surfaces_are_refused(made):
     with pytest.raises(CTError, match="made of surfaces"):
         write(made, labels())
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLLabelMapVolumeNode") == 0
+
+
+def test_values_without_a_segment_are_left_out(made):
+    """Slicer would paint them in some colour, under no name."""
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    array = labels()
+    array[array == 0] = 7
+    write(made, array)
+    layer = made.segmentation.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
+    assert set(np.unique(vtk_to_numpy(layer.GetPointData().GetScalars()))) == {0, 1, 2}
+
+
+def test_the_segmentation_of_a_volume_is_found_by_its_own_segments(made, scene):
+    another = nodes.make_node(scene, nodes.matrix())
+    assert not made.lib.has_segments(None, OWNER)
+    assert not made.lib.has_segments(made.segmentation, OWNER)
+    write(made, labels())
+    assert made.lib.has_segments(made.segmentation, OWNER)
+    assert not made.lib.has_segments(made.segmentation, "Another")
+    assert made.lib.segmentation_of(made.volume, OWNER) is made.segmentation
+    assert made.lib.segmentation_of(made.volume, "Another") is None
+    assert made.lib.segmentation_of(another, OWNER) is None
+
+
+def test_times_change_with_the_voxels_and_the_transform_of_own_segments_alone(made, scene):
+    assert made.lib.change_times(None, OWNER) == ()
+    write(made, labels())
+    moved = nodes.linear_transform(scene, np.eye(4))
+    made.segmentation.SetAndObserveTransformNodeID(moved.GetID())
+    made.segmentation.GetSegmentation().SeparateSegmentLabelmap(made.lib.own_segments(made.segmentation, OWNER)["two"])
+    times = [made.lib.change_times(made.segmentation, OWNER)]
+    times.append(made.lib.change_times(made.segmentation, OWNER))
+    assert times[0] == times[1]
+    without = made.lib.change_times(made.segmentation, OWNER, but="two")
+    made.lib.write_segments(made.segmentation, made.volume, labels(), made.entries[1:], OWNER)
+    times.append(made.lib.change_times(made.segmentation, OWNER))
+    assert made.lib.change_times(made.segmentation, OWNER, but="two") == without
+    moved.Modified()
+    moved.GetTransformToParent().Modified()
+    times.append(made.lib.change_times(made.segmentation, OWNER))
+    assert len(set(times)) == 3
