@@ -11,7 +11,7 @@ from CTVolumePanel.section import warning
 from slicer.i18n import tr as _
 
 from . import cleaned_scan, comparing, removing, result_views
-from .parameters import NUMBER, fillOf
+from .parameters import METHODS, NUMBER, fillOf
 from .report_text import reportText
 
 _KINDS = 4
@@ -43,9 +43,12 @@ class RemoveSection(ApplySection):
 
     def run(self, parameters, progress):
         """Find the equipment and make the cleaned scan."""
-        method = self.ui.methodSelector.itemData(parameters.methodIndex)
         return self.logic.remove(
-            parameters.inputVolume, parameters.outputSegmentation, method, fillOf(parameters), progress
+            parameters.inputVolume,
+            parameters.outputSegmentation,
+            METHODS[parameters.methodIndex],
+            fillOf(parameters),
+            progress,
         )
 
     # Buttons
@@ -93,12 +96,10 @@ class RemoveSection(ApplySection):
 
     def _setUpWidgets(self) -> None:
         ui = self.ui
-        for title, method, words in _methods():
-            ui.methodSelector.addItem(title, method)
-            _explain(ui.methodSelector, words)
-        for title, words in _fills():
-            ui.fillSelector.addItem(title)
-            _explain(ui.fillSelector, words)
+        for selector, entries in ((ui.methodSelector, _methods()), (ui.fillSelector, _fills())):
+            for title, words in entries:
+                selector.addItem(title)
+                selector.setItemData(selector.count - 1, words, qt.Qt.ToolTipRole)
         ui.methodSelector.connect("currentIndexChanged(int)", self.onMethod)
         ui.fillSelector.connect("currentIndexChanged(int)", self.onFill)
         ui.beforeButton.connect("clicked()", self.onBefore)
@@ -177,17 +178,17 @@ class RemoveSection(ApplySection):
             result_tables.setRow(ui.measureTable, row, result_views.textsOf(one), result_views.EXPLANATION)
             color = result_views.colorOf(self.segmentation, one)
             if color is not None:
-                ui.measureTable.item(row, 0).setData(qt.Qt.DecorationRole, qt.QColor.fromRgbF(*color))
+                ui.measureTable.item(row, 0).setData(qt.Qt.DecorationRole, qt.QColor(*color))
         return ""
 
 
-def _methods() -> tuple[tuple[str, str, str], ...]:
-    """Title, name and explanation of each method, in the order of ``parameters.METHODS``."""
+def _methods() -> tuple[tuple[str, str], ...]:
+    """Title and explanation of each method, in the order of ``parameters.METHODS``."""
     return (
-        (_("Automatic"), "auto", _("The one of the three that measured best in the worst case.")),
-        (_("Clustering"), "clustering", _("By density, connected parts, place and shape; needs no network.")),
-        (_("Neural network"), "network", _("By the shipped network, which runs without anything to install.")),
-        (_("Both"), "both", _("The network looks again at what clustering found; slower.")),
+        (_("Automatic"), _("The one of the three that measured best in the worst case.")),
+        (_("Clustering"), _("By density, connected parts, place and shape; needs no network.")),
+        (_("Neural network"), _("By the shipped network, which runs without anything to install.")),
+        (_("Both"), _("The network looks again at what clustering found; slower.")),
     )
 
 
@@ -205,7 +206,3 @@ def _fills() -> tuple[tuple[str, str], ...]:
 
 def _nameOf(node) -> str:
     return node.GetName() if node is not None else ""
-
-
-def _explain(selector, words: str) -> None:
-    selector.setItemData(selector.count - 1, words, qt.Qt.ToolTipRole)

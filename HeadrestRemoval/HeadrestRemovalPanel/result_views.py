@@ -33,13 +33,15 @@ def textsOf(one) -> tuple[str, str, str, str]:
     )
 
 
-def colorOf(segmentationNode, one) -> tuple[float, float, float] | None:
-    """In which colour the views show a kind of equipment; None for all of it."""
+def colorOf(segmentationNode, one) -> tuple[int, ...] | None:
+    """Red, green and blue, 0 to 255, in which the views show a kind of equipment; None for all of it."""
     from CTVolumeLib import scene_segments
 
     own = scene_segments.own_segments(segmentationNode, removing.OWNER)
     found = [identifier for name, identifier in own.items() if name.lower() == one.name]
-    return segmentationNode.GetSegmentation().GetSegment(found[0]).GetColor() if found else None
+    if not found:
+        return None
+    return tuple(round(255 * part) for part in segmentationNode.GetSegmentation().GetSegment(found[0]).GetColor())
 
 
 def showTable(volumeNode, segmentationNode):

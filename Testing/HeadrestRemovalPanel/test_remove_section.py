@@ -136,13 +136,12 @@ def test_another_scan_gets_its_own_results(slicer_app, panel, volume, patient, k
 
 
 def test_method_and_fill_are_used(slicer_app, panel, volume, truth, known):
+    from HeadrestRemovalLib import equipment
+    from HeadrestRemovalPanel.parameters import METHODS
+
     ui = panel.ui
-    assert [ui.methodSelector.itemData(number) for number in range(ui.methodSelector.count)] == [
-        "auto",
-        "clustering",
-        "network",
-        "both",
-    ]
+    assert METHODS == equipment.METHODS
+    assert ui.methodSelector.count == len(METHODS)
     for number in (1, 3):
         slicer_app.choose(ui.methodSelector, number)
         apply(slicer_app, panel, volume)
