@@ -7,6 +7,8 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
+from slicer.i18n import tr as _
+
 from . import cleaned_scan, comparing
 
 OWNER = "HeadrestRemoval"
@@ -60,6 +62,7 @@ def remove(volumeNode, segmentationNode=None, method: str = "auto", fill: float 
         CTError: no body was found, the volume or segmentation can't be used or went away, cancelled.
     """
     from CTVolumeLib import scene, scene_segments
+    from CTVolumeLib.errors import CTError
     from HeadrestRemovalLib import equipment, measure
     from HeadrestRemovalLib.labels import SEGMENTS
 
@@ -67,6 +70,8 @@ def remove(volumeNode, segmentationNode=None, method: str = "auto", fill: float 
     if segmentationNode is not None:
         scene_segments.check_segmentation(segmentationNode, volumeNode)
     result = equipment.find(volume, method, progress)
+    if progress is not None and not progress(99, 100, _("Measuring and writing")):
+        raise CTError("cancelled", "Removing equipment was cancelled.")
     measures = measure.measure(volume, result.labels)
     scene.check_present(volumeNode, segmentationNode)
     image = cleaned_scan.imageWithout(volumeNode, result.labels, fill)

@@ -178,11 +178,12 @@ def test_a_method_that_can_not_run_says_so(slicer_app, panel, volume, monkeypatc
 # Running
 
 
-def test_cancel_leaves_all_as_it_was(slicer_app, panel, volume, truth, known):
+@pytest.mark.parametrize("step", [3, 6])
+def test_cancel_leaves_all_as_it_was(slicer_app, panel, volume, truth, known, step):
     segmentation = apply(slicer_app, panel, volume)
     before, text = mrml.node_ids(slicer_app.scene), panel.ui.reportLabel.text
     cleaned = voxels(panel.logic.cleaned(volume)).copy()
-    at_step(panel, 3, lambda: slicer_app.click(panel.ui.cancelButton))
+    at_step(panel, step, lambda: slicer_app.click(panel.ui.cancelButton))
     slicer_app.click(panel.ui.applyButton)
     assert "Cancelled" in panel.ui.messageLabel.text
     assert mrml.node_ids(slicer_app.scene) == before
