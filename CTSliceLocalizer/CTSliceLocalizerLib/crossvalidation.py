@@ -9,6 +9,7 @@ that a model meets scanners and patients that it has seen nothing of. All of it 
     WORK/fold1/cases.json       truth and answer of the fold's scans; a fold that has it is finished
     WORK/figures.json           the figures of all finished folds
     WORK/Crossvalidation.md     the same for people
+    WORK/evaluation.html        the same with charts, and pictures of the worst
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import write_atomic
+from CTVolumeLib.volume import CTVolume
 
-from . import crossvalidation_document, evaluation_cases, groundtruth, predictor
+from . import crossvalidation_document, evaluation_cases, evaluation_page, groundtruth, predictor
 from .evaluation_cases import Case, LandmarkError
 from .landmarks import BODY_MM, NAMES
 
@@ -36,7 +40,7 @@ log = logging.getLogger(__name__)
 
 MODELS = Path(__file__).parent.parent / "Resources" / "Models"
 LEFT_OUT = MODELS / "left-out.json"
-RUN, CASES, FIGURES, PAGE = "run.json", "cases.json", "figures.json", "Crossvalidation.md"
+RUN, CASES, FIGURES, PAGE, CHARTS = "run.json", "cases.json", "figures.json", "Crossvalidation.md", "evaluation.html"
 BY = ("patient", "source")
 VALIDATION_PART = 8
 """One patient of so many that a fold may learn from decides when its training stops."""
@@ -242,6 +246,10 @@ def _run_fold(
     write_cases(folder / CASES, [case for case in tested if case.name not in out])
 
 
+def _volume(data: Path, name: str) -> CTVolume:
+    return dicom.read(data / "vol" / f"{name}.nii.gz").as_axial()
+
+
 def _log_epoch(epoch: int, losses: Mapping[str, float]) -> None:
     log.info("Epoch %d: loss %.3f, of validation %.3f", epoch, losses["loss"], losses["val_loss"])
 
@@ -289,6 +297,11 @@ def main(data: Path, work: Path, count: int, by: str, only: tuple[int, ...], epo
     )
     write_atomic(work / FIGURES, json.dumps(found, indent=1) + "\n")
     write_atomic(work / PAGE, crossvalidation_document.markdown(found))
+    folded = f"{len(found['folds']['finished'])} of {count} folds by {by}, each scan by a model that never saw it"
+    pictured = [replace(case, volume=partial(_volume, data, case.name)) for case in cases]
+    write_atomic(
+        work / CHARTS, evaluation_page.make(found, pictured, {"Data": data.resolve().name, "Part": folded}, [])
+    )
     log.info("The figures are in %s", work / PAGE)
     if publish:
         crossvalidation_document.publish(found, MODELS / f"{predictor.MODEL_NAME}.json")

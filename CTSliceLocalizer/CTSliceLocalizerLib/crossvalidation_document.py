@@ -14,6 +14,7 @@ from . import evaluation_figures
 from .evaluation_baselines import BASELINES
 from .evaluation_cases import Case
 from .evaluation_figures import GROSS_MM, MIN_PATIENTS
+from .groundtruth import MOVES_WITH_BREATH
 from .report_html import finite
 
 DOCUMENT = Path(__file__).parents[2] / "Docs" / "Evaluation.md"
@@ -29,6 +30,8 @@ BARS = {
     "other": {"median_mm": 7.0, "mean_mm": 10.0, "p95_mm": 30.0, "slices_mm": 9.0},
 }
 FAMILIES = {"hn": "Head and neck planning CT of one source (hn)", "other": "All other scans"}
+WORST = 16
+"""Landmarks that are listed."""
 SUSPECT_MM = 12.0
 """Half a vertebra and a reading error: a landmark so far from where its scan's other landmarks put it is looked at."""
 
@@ -44,6 +47,7 @@ def summarized(
         run: ``run.json`` of the cross-validation.
         left_out: scans left out and doubtful annotations, with reasons.
     """
+    cases = sorted(cases, key=lambda case: (case.family, case.name))
     tested = {case.patient for case in cases}
     finished = [fold["name"] for fold in run["folds"] if set(fold["test"]) <= tested]
     found = evaluation_figures.figures(cases)
@@ -61,6 +65,16 @@ def summarized(
                 }
                 for name, families in baselines.items()
             },
+            "worst": [
+                {
+                    "scan": error.scan,
+                    "landmark": error.landmark,
+                    "off_mm": None if error.error_mm is None else round(error.error_mm, 1),
+                    "sigma_mm": round(error.sigma_mm, 1),
+                    "flagged": bool(error.flagged),
+                }
+                for error in evaluation_figures.worst(cases, WORST)
+            ],
             "suspects": suspects(cases, left_out["doubtful"]),
             "left_out": {kind: dict(left_out[kind]) for kind in ("scans", "doubtful")},
         }
@@ -68,13 +82,16 @@ def summarized(
 
 
 def suspects(cases: Sequence[Case], doubtful: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Annotations that disagree with the model where it agrees with the scan's other annotations."""
+    """Annotations that disagree with the model where it agrees with the scan's other annotations.
+
+    The dome of the diaphragm is left out, which lies elsewhere with each breath.
+    """
     found = []
     for case in cases:
         errors = [error for error in case.landmarks if error.error_mm is not None]
         for error in errors:
             others = [other.error_mm for other in errors if other is not error]
-            if len(others) < 2:
+            if len(others) < 2 or error.landmark in MOVES_WITH_BREATH:
                 continue
             off = error.error_mm - float(np.median(others))
             if abs(off) > SUSPECT_MM and float(np.ptp(others)) < SUSPECT_MM:
@@ -99,7 +116,7 @@ def markdown(found: Mapping[str, Any]) -> str:
         "",
         f"{folds['all']} folds of {kept}; for each a model was trained on the others as the shipped one is "
         f"(seed {settings['seed']}, up to {settings['epochs']} epochs of {settings['batches']} batches). Finished: "
-        f"{len(folds['finished'])} folds, {found['patients']} patients, {found['scans']} scans, {found['refused']} "
+        f"{len(folds['finished'])} of them, {found['patients']} patients, {found['scans']} scans, {found['refused']} "
         f"refused. Intervals are 95 % by drawing patients (bootstrap); with fewer than {MIN_PATIENTS} patients there "
         "is none. Scans whose terms forbid it trained nothing, but were tested. The mean distances between landmarks "
         "that the body coordinate is made of come from all annotated scans, tested ones included.",
@@ -109,6 +126,8 @@ def markdown(found: Mapping[str, Any]) -> str:
         lines += _family(family, rows)
     lines += ["### Beside it", "", "Median and mean mm off at landmarks, mean mm off per slice.", ""]
     lines += _beside(found)
+    lines += ["### The worst", ""]
+    lines += _worst(found["worst"])
     lines += ["### Annotations worth a second look", ""]
     lines += _suspects(found["suspects"])
     lines += ["### Left out", "", "| scan | reason |", "|---|---|"]
@@ -165,13 +184,13 @@ def _family(family: str, rows: Mapping[str, Any]) -> list[str]:
     lines = [f"### {FAMILIES.get(family, family)}: {rows['patients']} patients, {rows['scans']} scans", ""]
     lines += ["| | found | asked for |", "|---|---|---|"]
     lines += [
-        f"| landmarks, median mm | {_mm(marks['median_mm'])} {_ends(marks)} | {_bar(bars, 'median_mm')} |",
+        f"| landmarks, median mm | {_both(marks, 'median_mm')} | {_bar(bars, 'median_mm')} |",
         f"| landmarks, mean mm | {_mm(marks['mean_mm'])} | {_bar(bars, 'mean_mm')} |",
         f"| landmarks, 95 % within mm | {_mm(marks['p95_mm'])} | {_bar(bars, 'p95_mm')} |",
-        f"| landmarks off by more than {GROSS_MM:.0f} mm without a warning | {marks['gross_not_flagged']} | 0 |",
+        f"| landmarks off by more than {GROSS_MM:.0f} mm, no warning | {marks['gross_not_flagged']} | 0 |",
         f"| landmarks missed, of {marks['landmarks']} | {marks['missed']} | |",
-        f"| slices between landmarks, mean mm | {_mm(slices['mean_mm'])} {_ends(slices)} | {_bar(bars, 'slices_mm')} |",
-        f"| the same without the curve | {_mm(single['mean_mm'])} {_ends(single)} | |",
+        f"| slices between landmarks, mean mm | {_both(slices, 'mean_mm')} | {_bar(bars, 'slices_mm')} |",
+        f"| the same without the curve | {_both(single, 'mean_mm')} | |",
         _outside(rows["outside"]),
     ]
     for kind, name in (("landmarks", "landmarks"), ("slices", "slices")):
@@ -179,11 +198,12 @@ def _family(family: str, rows: Mapping[str, Any]) -> list[str]:
         if part:
             lines.append(f"| {name} within 2 sigma | {100 * part['within_2_sigma']:.0f} % | >= 90 % |")
             lines.append(f"| sigma needed for 90 %, times the claimed one | {part['needed']} | 0.5 to 1 |")
-    lines += ["", "| landmark | patients | median mm | 95 % interval | mean mm | 95 % within | worst mm | missed |"]
-    lines += ["|---|---|---|---|---|---|---|---|"]
+    lines += ["", "| landmark | patients | median mm | 95 % interval | mean mm | 95 % within | worst mm | missed "
+              "| claimed sigma mm |"]  # fmt: skip
+    lines += ["|---|---|---|---|---|---|---|---|---|"]
     lines += [
         f"| {row['name']} | {row['patients']} | {_mm(row['median_mm'])} | {_ends(row)} | {_mm(row['mean_mm'])} "
-        f"| {_mm(row['p95_mm'])} | {_mm(row['worst_mm'])} | {row['missed']} |"
+        f"| {_mm(row['p95_mm'])} | {_mm(row['worst_mm'])} | {row['missed']} | {_mm(row['sigma_mm'])} |"
         for row in rows["landmarks"]
     ]
     lines += ["", "| slices | patients | mean mm | 95 % interval | median mm | 95 % within | worst mm |"]
@@ -218,6 +238,20 @@ def _beside(found: Mapping[str, Any]) -> list[str]:
     return [*lines, *(f"| {name} | {figure} |" for name, figure in ANCHORS), ""]
 
 
+def _worst(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    lines = [
+        "At most two of a scan.",
+        "",
+        "| scan | landmark | off mm | claimed sigma mm | flagged |",
+        "|---|---|---|---|---|",
+    ]
+    for one in found:
+        off = "missed" if one["off_mm"] is None else f"{one['off_mm']:+.0f}"
+        flagged = "yes" if one["flagged"] else "no"
+        lines.append(f"| {one['scan']} | {one['landmark']} | {off} | {_mm(one['sigma_mm'])} | {flagged} |")
+    return [*lines, ""]
+
+
 def _suspects(found: Sequence[Mapping[str, Any]]) -> list[str]:
     if not found:
         return ["None disagrees with the model where its scan's other landmarks agree.", ""]
@@ -235,7 +269,12 @@ def _mm(value: float | None) -> str:
 
 def _ends(row: Mapping[str, Any]) -> str:
     ends = row["interval_mm"]
-    return "-" if ends is None else f"({ends[0]:.1f} to {ends[1]:.1f})"
+    return "-" if ends is None else f"{ends[0]:.1f} to {ends[1]:.1f}"
+
+
+def _both(row: Mapping[str, Any], key: str) -> str:
+    """A figure with its interval, if it has one."""
+    return _mm(row[key]) + (f" ({_ends(row)})" if row["interval_mm"] else "")
 
 
 def _bar(bars: Mapping[str, float], key: str) -> str:

@@ -156,6 +156,8 @@ def _of_landmarks(name: str, errors: Sequence[LandmarkError], seed: int) -> Figu
             sum(not e.flagged and e.error_mm is not None and abs(e.error_mm) > GROSS_MM for e in errors)
         ),
     }
+    claimed = [error.sigma_mm for error in errors if error.error_mm is not None and np.isfinite(error.sigma_mm)]
+    result["sigma_mm"] = _round(np.median(claimed)) if claimed else None
     return result | _statistics(off, np.median, seed)
 
 

@@ -132,11 +132,12 @@ class TestPages:
 
     def test_the_page_says_what_was_found_beside_what_is_asked_for(self):
         page = crossvalidation_document.markdown(self.found())
-        assert "Finished: 1 folds, 7 patients" in page
+        assert "Finished: 1 of them, 7 patients" in page
         assert "| landmarks, median mm | 4.5 (" in page
-        assert "| landmarks, median mm | 30.0 - | <= 7 |" in page
+        assert "| landmarks, median mm | 30.0 | <= 7 |" in page
         assert "<= 4.5" in page
         assert "pv07" in page
+        assert "| scan9 | Aortic arch | +30 | 5.0 | no |" in page
         assert "Insertion Network" in page
 
     def test_sections_take_the_place_of_their_own(self):
@@ -267,4 +268,5 @@ class TestRun:
         assert result.exit_code == 0, result.output
         figures = json.loads((tmp_path / "figures.json").read_text())
         assert figures["folds"] == {"all": 2, "finished": ["fold1"]}
-        assert "Finished: 1 folds, 3 patients" in (tmp_path / "Crossvalidation.md").read_text()
+        assert "data:image/" in (tmp_path / "evaluation.html").read_text()
+        assert "Finished: 1 of them, 3 patients" in (tmp_path / "Crossvalidation.md").read_text()
