@@ -142,7 +142,7 @@ class _Scan:
         hu[wall & (hu < -100)] = 20
         hu[gas] = self._noisy(gas, _GAS_HU)
         truth = np.where(wall, 0, self.truth).astype(np.uint8)
-        return self._made("bowel in the chest", f"{millilitres:.0f} mL, {name}", hu, truth)
+        return self._made("bowel in the chest", f"{millilitres:.0f} mL, {name}", hu, truth, must_flag=True)
 
     # Scanners
 
@@ -186,7 +186,8 @@ class _Scan:
         below = np.arange(len(hu)) < np.nonzero(self.truth)[0].mean()
         blurred = np.where(below[:, None, None], np.mean(moved, axis=0), hu)
         seen = np.where(blurred < -400, ndimage.grey_dilation(self.truth, (2 * step + 1, 1, 1)), self.truth)
-        yield self._made("breathing", "base blurred by 12 mm", blurred, np.where(blurred < -400, seen, 0))
+        seen = np.where(blurred < -400, seen, 0)
+        yield self._made("breathing", "base blurred by 12 mm", blurred, seen, must_flag=True)
         shifted = hu.copy()
         aside = max(1, round(8 / self.spacing[1]))
         truth = self.truth.copy()

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from .cells import Cells, cells_of
 from .lungs import AIRWAY, LEFT, RIGHT, LungResult, body_of
-from .shapes import bounding_box, distance, erode
+from .shapes import bounding_box, dilate, distance, erode
 
 GREEN, AMBER, RED = "green", "amber", "red"
 
@@ -29,8 +29,18 @@ HEIGHT_BY_WIDTH, WIDEST_MM = (0.65, 1.4), 370.0
 
 SMALL_ML, LARGE_ML = 800.0, 10000.0
 BESIDE_AMBER, BESIDE_RED = 0.10, 0.30
+BESIDE_PART = {"top": 0.23, "bottom": 0.15}
+"""Of parts of lungs, by the end that the scan cuts: bases lie beside the domes, apices are small."""
+
+FRONT_AMBER = 0.45
 PART_ML = 1500.0
 """Lungs that the scan cuts and of which it holds less are bases or apices."""
+
+UPPER_RATIO = (0.66, 1.25)
+"""Like ``NORMAL_RATIO``, of lungs of which the scan holds the upper part: heart and domes are below."""
+
+APICES_MM = 16.0
+OUTSIDE_HU, OUTSIDE_ML, OUTSIDE_MM = -950, 10.0, 10.0
 
 RECESS_MM = 10.0
 """The recess behind the dome is 25 to 80 mm deep, less when breathed out."""
@@ -38,7 +48,7 @@ RECESS_MM = 10.0
 RIM_MM, BEHIND = 20.0, 0.7
 GAP_MM = 25.0
 DENSE_HU, DENSE_AMBER = -300, 0.16
-SURFACE_SHARE = 0.75
+SURFACE_SHARE = 0.68
 HAZE_MM, HAZE_HU, HAZE_AMBER = (6.0, 6.0), (-650, -200), 0.03
 """How far from the lungs haze is looked for (and how many cells at least), in a layer of how many mm; fat is denser."""
 
@@ -92,10 +102,13 @@ def judge(volume: CTVolume, result: LungResult) -> Light:
         notes.append(Sign("cut", text, GREEN))
     signs += _volumes(lungs, cells, cut, figures)
     signs += _beside(lungs, cells, cut, figures)
+    signs += _front(lungs, cells, cut, figures)
+    signs += _apices(lungs, cells, cut, figures)
     signs += _recesses(lungs, cells, figures)
     signs += _haze(lungs, cells, figures)
     signs += _inside(lungs, cells, figures)
     signs += _gas(lungs, cells, cut, figures)
+    signs += _gas_outside(lungs, cells, figures)
     signs += _extent(lungs, cells, cut, figures)
     signs += _airways(result, cut, figures)
     worst = max((sign.colour for sign in signs), key=[GREEN, AMBER, RED].index, default=GREEN)
@@ -127,7 +140,11 @@ def _volumes(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> 
     signs = []
     ratio = left / right
     figures["left_by_right"] = ratio
-    uneven = _uneven(ratio) and (not cut or (left + right > PART_ML and _uneven(_ratio_where_wide(lungs))))
+    normal = UPPER_RATIO if cut == ["bottom"] else NORMAL_RATIO
+    uneven = not normal[0] < ratio < normal[1]
+    if cut and uneven:
+        bases = "top" in cut and _is_part(cut, figures)
+        uneven = not bases and not normal[0] < _ratio_where_wide(lungs) < normal[1]
     if uneven:
         smaller = "left" if left < right else "right"
         text = f"The {smaller} lung is unusually small beside the other one: look whether a part of it is missing."
@@ -142,8 +159,8 @@ def _volumes(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> 
     return signs
 
 
-def _uneven(ratio: float) -> bool:
-    return not NORMAL_RATIO[0] < ratio < NORMAL_RATIO[1]
+def _is_part(cut: list[str], figures: dict) -> bool:
+    return bool(cut) and figures["left_ml"] + figures["right_ml"] < PART_ML
 
 
 def _ratio_where_wide(lungs: np.ndarray) -> float:
@@ -155,15 +172,50 @@ def _ratio_where_wide(lungs: np.ndarray) -> float:
 
 def _beside(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
     """Whether the lungs reach the ribs at the sides and the back, as they do unless something dense is between."""
-    share = figures["beside"] = _away_from_ribs(lungs, cells)
-    part = cut and figures["left_ml"] + figures["right_ml"] < PART_ML
-    if share < (BESIDE_RED if part else BESIDE_AMBER):
+    directions = [(side, angle) for side in (LEFT, RIGHT) for angle in range(-12, 49, 6)]
+    share = figures["beside"] = _away_from_ribs(lungs, cells, directions)
+    limit = BESIDE_PART[cut[0]] if _is_part(cut, figures) else BESIDE_AMBER
+    if share < limit:
         return []
     text = (
         f"Along {100 * share:.0f} % of the ribs something dense lies between them and the lungs: consolidated lung"
         " (which is missing in the result), fluid (which does not belong into it) or a mass. Look at it."
     )
     return [Sign("dense_beside", text, RED if share > BESIDE_RED else AMBER)]
+
+
+def _front(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
+    """Whether the upper half of each lung reaches the ribs in front; further down heart and domes do."""
+    if "top" in cut or _is_part(cut, figures):
+        return []
+    signs = []
+    for side, name in ((LEFT, "left"), (RIGHT, "right")):
+        if not (lungs == side).any():
+            continue
+        directions = [(side, angle) for angle in range(-60, -17, 6)]
+        share = figures[f"{name}_front"] = _away_from_ribs(lungs, cells, directions, upper_half=True)
+        if share > FRONT_AMBER:
+            text = (
+                f"Something dense lies between the {name} lung and the ribs in front: consolidated lung (missing in"
+                " the result), fluid or a mass. Look at it."
+            )
+            signs.append(Sign("dense_front", text, AMBER))
+    return signs
+
+
+def _apices(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
+    """Whether both lungs end at the same height."""
+    tops = [np.flatnonzero((lungs == side).any(axis=(1, 2))) for side in (LEFT, RIGHT)]
+    if "top" in cut or not all(len(slices) for slices in tops):
+        return []
+    higher = figures["apices_mm"] = (tops[0][-1] - tops[1][-1]) * cells.spacing[2]
+    if abs(higher) < APICES_MM + 0.5 * cells.spacing[2]:
+        return []
+    text = (
+        f"The {'right' if higher > 0 else 'left'} lung ends {abs(higher):.0f} mm below the other one at the top:"
+        " consolidated lung (missing in the result) or a mass may fill its apex. Look at it."
+    )
+    return [Sign("apex", text, AMBER)]
 
 
 def _recesses(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
@@ -198,39 +250,45 @@ def _recess_mm(lung: np.ndarray, cells: Cells) -> float | None:
     return float(np.median(lowest[base]) - np.percentile(lowest[behind], 5)) * cells.spacing[2]
 
 
-def _away_from_ribs(lungs: np.ndarray, cells: Cells) -> float:
-    """Share of the directions at the sides and the back in which ribs lie further from the lung than ``GAP_MM``.
+def _away_from_ribs(
+    lungs: np.ndarray, cells: Cells, directions: list[tuple[int, int]], *, upper_half: bool = False
+) -> float:
+    """Share of the directions in which ribs lie further from the lung than ``GAP_MM``.
 
     Looked at from the middle between the lungs, slice by slice, in the slices that hold much lung.
+
+    Args:
+        lungs: (k, j, i) labels of the cells.
+        cells: their grid.
+        directions: a side, and degrees from there (0) to the back (90) or the front (-90).
+        upper_half: whether only the upper half of the slices counts.
     """
     lung = np.isin(lungs, (LEFT, RIGHT))
     area = lung.sum(axis=(1, 2))
     held = np.flatnonzero(area > 0.25 * area.max())
-    if not len(held):
-        return 0.0
+    if upper_half:
+        held = held[len(held) // 2 :]
     bone = (cells.hu > 200) & body_of(cells)
     across, down, step = cells.spacing
     window = max(1, round(12 / step))
-    angles = np.radians(np.arange(-60, 61, 6))
-    # 0 points to the side; towards the back is positive. The front is left out: heart and dome lie there.
-    directions = angles[(angles > np.radians(-15)) & (angles < np.radians(50))]
     radii = np.arange(20, 220, 2.0)
     away = total = 0
     for k in held[:: max(1, round(6 / step))]:
         rows, columns = np.nonzero(lung[k])
         centre_j, centre_i = (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
         near = bone[max(k - window, 0) : k + window + 1].any(axis=0)
-        for side in (-1, 1):
-            for angle in directions:
-                j = np.rint(centre_j + radii * np.sin(angle) / down).astype(int)
-                i = np.rint(centre_i + side * radii * np.cos(angle) / across).astype(int)
-                inside = (j >= 0) & (i >= 0) & (j < lung.shape[1]) & (i < lung.shape[2])
-                ribs = radii[inside][near[j[inside], i[inside]] & (radii[inside] > 60)]
-                if not len(ribs):
-                    continue
-                reached = radii[inside][lung[k, j[inside], i[inside]]]
-                total += 1
-                away += not len(reached) or ribs.min() - reached.max() > GAP_MM
+        for side, degrees in directions:
+            angle = np.radians(degrees)
+            outwards = 1 if side == LEFT else -1
+            j = np.rint(centre_j + radii * np.sin(angle) / down).astype(int)
+            i = np.rint(centre_i + outwards * radii * np.cos(angle) / across).astype(int)
+            inside = (j >= 0) & (i >= 0) & (j < lung.shape[1]) & (i < lung.shape[2])
+            ribs = radii[inside][near[j[inside], i[inside]] & (radii[inside] > (45 if upper_half else 60))]
+            if not len(ribs):
+                continue
+            reached = radii[inside][lung[k, j[inside], i[inside]]]
+            total += 1
+            away += not len(reached) or ribs.min() - reached.max() > GAP_MM
     return away / total if total else 0.0
 
 
@@ -257,7 +315,8 @@ def _haze(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
     shell = (away > near) & (away < near + HAZE_MM[1]) & erode(body_of(cells), cells.spacing, 2 * HAZE_MM[0])[box]
     if (lungs[box] == AIRWAY).any():
         shell &= distance(lungs[box] == AIRWAY, cells.spacing) > 2 * HAZE_MM[0]
-    hazy = shell & (cells.hu[box] > HAZE_HU[0]) & (cells.hu[box] < HAZE_HU[1])
+    smooth = _smooth(cells)[box]  # noise is no haze
+    hazy = shell & (smooth > HAZE_HU[0]) & (smooth < HAZE_HU[1])
     share = figures["hazy_share"] = hazy.sum() / max(shell.sum(), 1)
     if share < HAZE_AMBER:
         return []
@@ -268,11 +327,14 @@ def _haze(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
     return [Sign("hazy_beside", text, AMBER)]
 
 
+def _smooth(cells: Cells) -> np.ndarray:
+    return ndimage.gaussian_filter(cells.hu.astype(np.float32), [SMOOTH_MM / step for step in cells.spacing[::-1]])
+
+
 def _gas(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
     """Gas without lung in it: much of it anywhere, or a little right above the diaphragm, where bowel lies."""
     lung = np.isin(lungs, (LEFT, RIGHT))
-    smooth = ndimage.gaussian_filter(cells.hu.astype(np.float32), [SMOOTH_MM / step for step in cells.spacing[::-1]])
-    pockets, count = ndimage.label(lung & (smooth < GAS_HU))
+    pockets, count = ndimage.label(lung & (_smooth(cells) < GAS_HU))
     cell_ml = np.prod(cells.spacing) / 1000
     sizes = np.bincount(pockets.ravel(), minlength=count + 1) * cell_ml
     sizes[0] = 0
@@ -294,6 +356,28 @@ def _gas(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list
     else:
         text = f"The result holds {largest:.0f} mL of pure gas: a bulla, a pneumothorax, or bowel. Look at it."
     return [Sign("gas", text, AMBER)]
+
+
+def _gas_outside(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
+    """Gas right beside the lungs that is neither airway nor below the domes, where bowel and stomach have gas."""
+    lung = np.isin(lungs, (LEFT, RIGHT))
+    gas = (cells.hu < OUTSIDE_HU) & (lungs == 0) & body_of(cells)
+    footprint = ndimage.binary_erosion(lung.any(axis=0), iterations=max(1, round(RIM_MM / cells.spacing[0])))
+    # Slices above both domes; where the scan ends above them, all.
+    lowest = np.where(footprint & ~lung[0], lung.argmax(axis=0), 0)
+    gas[: int(lowest.max()) + 1] = False
+    gas &= dilate(lung, cells.spacing, OUTSIDE_MM)
+    if (lungs == AIRWAY).any():
+        gas &= ~dilate(lungs == AIRWAY, cells.spacing, OUTSIDE_MM)
+    parts, count = ndimage.label(gas)
+    largest = np.bincount(parts.ravel())[1:].max() * np.prod(cells.spacing) / 1000 if count else 0.0
+    figures["gas_outside_ml"] = largest
+    if largest < OUTSIDE_ML:
+        return []
+    text = (
+        f"Beside the lungs lie {largest:.0f} mL of gas that the result leaves out: a pneumothorax or bowel. Look at it."
+    )
+    return [Sign("gas_outside", text, AMBER)]
 
 
 def _extent(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
