@@ -167,7 +167,7 @@ class HeadrestRemovalLogic(ScriptedLoadableModuleLogic):
         comparing.show3D(volumeNode, shown)
 
     def showContact(self, volumeNode, segmentationNode):
-        """Move the slice views to where most of the equipment touches the patient."""
+        """Move the slice views to where most equipment, above all what is as dense as skin, touches the patient."""
         from HeadrestRemovalPanel import comparing, removing
 
         report = removing.reportOf(segmentationNode)

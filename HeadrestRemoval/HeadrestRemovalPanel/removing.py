@@ -24,7 +24,7 @@ class Report(NamedTuple):
         method: "clustering", "network" or "both".
         warnings: (code, sentence) as in ``EquipmentResult``.
         contactCm2: area over which each kind of equipment touched the patient, by the names of ``measure.measure``.
-        contactIjk: a voxel in the slice where most of it touches, or nothing.
+        contactIjk: a voxel in the slice where most of what is as dense as skin touches, or nothing.
         edited: whether segments were edited since.
     """
 
@@ -81,7 +81,7 @@ def remove(volumeNode, segmentationNode=None, method: str = "auto", fill: float 
         scene.show_in_subject_hierarchy(segmentationNode, volumeNode)
     scene_segments.save_undo_state(segmentationNode)
     scene_segments.write_segments(segmentationNode, volumeNode, result.labels, SEGMENTS, OWNER)
-    _keepReport(segmentationNode, result, measures)
+    _keepReport(segmentationNode, volume, result, measures)
     _remember(_stateOf(volumeNode, segmentationNode), measures)
     scene.remove_results(volumeNode, OWNER)  # the table of the result before
     cleanedNode = cleaned_scan.put(volumeNode, image, _voxels(segmentationNode), fill)
@@ -208,35 +208,43 @@ def _voxels(segmentationNode) -> dict[str, int]:
     return scene_segments.voxel_counts(segmentationNode, OWNER)
 
 
-def _keepReport(segmentationNode, result, measures) -> None:
+def _keepReport(segmentationNode, volume, result, measures) -> None:
     kept = {
         "method": result.method,
         "warnings": result.warnings,
         "contact_cm2": {one.name: one.contact_cm2 for one in measures},
-        "contact_ijk": _placeOfContact(result.labels),
+        "contact_ijk": _placeOfContact(volume, result.labels),
         "voxels": _voxels(segmentationNode),
     }
     segmentationNode.SetAttribute(_REPORT, json.dumps(kept))
 
 
-def _placeOfContact(labels) -> list[int]:
-    """i, j, k of a voxel in the middle of the contact, in the slice where there is most of it; [] without contact."""
+def _placeOfContact(volume, labels) -> list[int]:
+    """i, j, k of a voxel in the middle of the contact, in the slice where there is most of it; [] without contact.
+
+    Equipment as dense as skin goes first: there the cut is a guess.
+    """
     import numpy as np
+    from HeadrestRemovalLib.cluster import DENSE_HU
     from HeadrestRemovalLib.labels import EQUIPMENT, PATIENT
 
-    best, place = 0, []
+    most, place = (0, 0), []
     for k, slice_ in enumerate(labels):
         if slice_.max() <= PATIENT:
             continue
-        patient, touching = slice_ == PATIENT, np.zeros(slice_.shape, bool)
-        for axis in (0, 1):
-            for step in (1, -1):
-                neighbours = np.roll(patient, step, axis)
-                np.moveaxis(neighbours, axis, 0)[0 if step == 1 else -1] = False
-                touching |= neighbours
-        rows, columns = np.nonzero(touching & np.isin(slice_, EQUIPMENT))
-        if len(rows) > best:
-            best = len(rows)
+        patient, equipment, dense = slice_ == PATIENT, np.isin(slice_, EQUIPMENT), volume.array[k] > DENSE_HU
+        touching = [_beside(patient & dense) & equipment & dense, _beside(patient) & equipment]
+        count = tuple(map(np.count_nonzero, touching))
+        if count > most:
+            most = count
+            rows, columns = np.nonzero(touching[0] if count[0] else touching[1])
             middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
             place = [int(columns[middle]), int(rows[middle]), k]
     return place
+
+
+def _beside(mask):
+    """The four neighbours of each pixel of a slice, and the pixels between them."""
+    from scipy import ndimage
+
+    return ndimage.binary_dilation(mask)

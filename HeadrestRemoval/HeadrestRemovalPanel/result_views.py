@@ -13,7 +13,8 @@ TITLES = (_("Removed"), _("mL"), _("HU \u00b1 SD"), _("Contact"))
 """Of the panel's table."""
 
 EXPLANATION = _(
-    "Volume in mL; mean and standard deviation of its HU; area over which it touched the patient when it was found."
+    "Volume in mL; mean and standard deviation of its HU; area over which it lay against the patient when it was found,"
+    " foam included."
 )
 
 _NOTHING = "\u2013"

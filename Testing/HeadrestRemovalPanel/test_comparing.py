@@ -211,7 +211,7 @@ def test_the_panels_table_has_the_measures(panel, volume, done, patient):
     assert colours[0].getRgbF()[:3] == pytest.approx(segment.GetColor(), abs=0.01), "as in the views"
     assert len({colour.name() for colour in colours[:3]}) == 3
     assert colours[3] is None
-    assert "touched" in table.item(0, 3).toolTip()
+    assert "lay against" in table.item(0, 3).toolTip()
 
 
 def test_every_control_is_used_by_a_test():

@@ -235,7 +235,11 @@ def test_contact_is_warned_of_and_shown(slicer_app, panel, volume, monkeypatch, 
 
     touching = truth.copy()
     touching[4:8, 30:34, 60:64], touching[4:8, 34:38, 60:64] = 1, 2
-    touching[6, 34, 50:70], touching[6, 33, 50:70] = 2, 1
+    touching[6, 34, 50:70], touching[6, 33, 50:70] = 2, 1  # most
+    touching[9, 34, 60:63], touching[9, 33, 60:63] = 2, 1  # less, but dense
+    array = voxels(volume)
+    array[touching == 2] = -800
+    array[9, 34, 60:63] = 60
     answer(monkeypatch, touching, [("touching", "The headrest touches the head <here>.")], 12.3)
     segmentation = apply(slicer_app, panel, volume)
     text = panel.ui.reportLabel.text
@@ -243,7 +247,7 @@ def test_contact_is_warned_of_and_shown(slicer_app, panel, volume, monkeypatch, 
     assert panel.logic.report(segmentation).warnings == (("touching", "The headrest touches the head <here>."),)
     slicer_app.click(panel.ui.contactButton)
     offset = slicer.app.layoutManager().sliceWidget("Red").sliceLogic().GetSliceOffset()
-    assert offset == pytest.approx(volume.GetOrigin()[2] + 6 * volume.GetSpacing()[2], abs=0.01)
+    assert offset == pytest.approx(volume.GetOrigin()[2] + 9 * volume.GetSpacing()[2], abs=0.01)
 
 
 def test_nothing_to_remove_is_said_and_the_copy_is_the_same(slicer_app, panel, volume, patient, monkeypatch):
