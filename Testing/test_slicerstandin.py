@@ -465,3 +465,25 @@ def test_the_extension_loads_without_a_main_window():
         app.leave()
     finally:
         app.end()
+
+
+def test_a_three_dimensional_view_shows_what_is_rendered_and_else_nothing(slicer_app):
+    import numpy as np
+    import slicer
+    import slicer.util
+
+    view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+    assert view.image() is None
+    ball = np.sum((np.mgrid[:20, :20, :20] - 9.5) ** 2, axis=0) < 60
+    volume = slicer.util.addVolumeFromArray(ball.astype(np.int16) * 1000)
+    display = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLCPURayCastVolumeRenderingDisplayNode")
+    properties = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumePropertyNode")
+    display.SetAndObserveVolumePropertyNodeID(properties.GetID())
+    properties.GetVolumeProperty().GetScalarOpacity().AddPoint(0, 0)
+    properties.GetVolumeProperty().GetScalarOpacity().AddPoint(1000, 1)
+    volume.AddAndObserveDisplayNodeID(display.GetID())
+    view.rotateToViewAxis(1)
+    image = view.image()
+    assert image.pixelColor(image.width() // 2, image.height() // 2) != image.pixelColor(5, image.height() // 2)
+    with pytest.raises(ValueError, match="no axis 6"):
+        view.rotateToViewAxis(6)
