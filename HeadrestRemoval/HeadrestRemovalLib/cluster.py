@@ -19,8 +19,16 @@ from . import body as bodies
 from . import faint, kinds, kmeans, surface
 from .contact import contact_cm2
 from .grid import Cells, cells_of
-from .labels import PATIENT
-from .results import EquipmentResult, Progress
+from .labels import EQUIPMENT, PATIENT
+from .results import NO_EQUIPMENT, TOUCHING, TRUNCATED, UNCERTAIN, EquipmentResult, Progress
+
+DENSE_HU = -300
+"""Denser than this, equipment that touches the skin is told from it by shape alone."""
+
+_TOUCHING_CM2 = 1.0
+_FEW_SLICES = 8
+_CUT = (TRUNCATED, "The picture cuts the patient at a side; what lies there was kept as patient.")
+_NONE = (NO_EQUIPMENT, "No headrest, table or other equipment was found; nothing is removed.")
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     cells = cells_of(axial)
     if _fills_the_picture(cells):
         target[...] = PATIENT
-        return EquipmentResult(labels, warnings=_warnings_without_equipment(cut=True))
+        return EquipmentResult(labels, warnings=(_CUT, _NONE))
     steps("Clustering the densities")
     threshold = kmeans.tissue_threshold(kmeans.classes(*kmeans.histogram(cells.hu), options.classes))
     steps("Looking for the patient")
@@ -73,7 +81,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     steps("Finding the surfaces")
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     steps("Done")
-    return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), ())
+    return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), _warnings(volume, labels, body.cut))
 
 
 def _fills_the_picture(cells: Cells) -> bool:
@@ -94,8 +102,19 @@ def _fills_the_picture(cells: Cells) -> bool:
     return low > -200
 
 
-def _warnings_without_equipment(cut: bool) -> tuple[tuple[str, str], ...]:
-    return ()
+def _warnings(volume: CTVolume, labels: np.ndarray, cut: bool) -> tuple[tuple[str, str], ...]:
+    found = [_CUT] if cut else []
+    if not (labels >= min(EQUIPMENT)).any():
+        return (*found, _NONE)
+    dense_cm2 = contact_cm2(volume, labels, above_hu=DENSE_HU)
+    if dense_cm2 >= _TOUCHING_CM2:
+        text = f"Equipment as dense as skin touches the patient over {dense_cm2:.0f} cm2; the cut there is a guess."
+        found.append((TOUCHING, text))
+    if min(volume.array.shape) < _FEW_SLICES:
+        found.append(
+            (UNCERTAIN, "The scan has few slices, so that parts of patient and equipment are hard to tell apart.")
+        )
+    return tuple(found)
 
 
 class _Steps:

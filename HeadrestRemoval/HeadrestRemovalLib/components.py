@@ -1,4 +1,4 @@
-"""Connected components with what tells them apart: volume, mean and standard deviation of HU, tissues, place, extent."""
+"""Connected components and what tells them apart: volume, mean and standard deviation of HU, tissues, extent."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ class Components:
     def touching(self, mask: np.ndarray) -> np.ndarray:
         """(count + 1,) bool: which have a cell in a mask."""
         return np.bincount(self.labels[mask], minlength=self.count + 1) > 0
+
+    def highest(self, values: np.ndarray) -> np.ndarray:
+        """(count + 1,) highest of (k, j, i) values in each component; for number 0 it is the lowest of all."""
+        where = np.flatnonzero(self.labels)
+        result = np.full(self.count + 1, values.min(), values.dtype)
+        np.maximum.at(result, self.labels.ravel()[where], values.ravel()[where])
+        return result
 
     def chosen(self, which: np.ndarray) -> np.ndarray:
         """(k, j, i) bool: the cells of some components.

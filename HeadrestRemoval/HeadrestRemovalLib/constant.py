@@ -39,15 +39,22 @@ def presence(mask: np.ndarray, cells: Cells, beside: bool = True) -> np.ndarray:
         return np.zeros(mask.shape, np.float32)
     shifts = shifts_of(mask, cells)
     wide = shifted(grow(mask, cells.step_mm, cells.step_mm) if beside else mask, -shifts)
-    total = np.concatenate([np.zeros((1, *mask.shape[1:]), np.int32), np.cumsum(wide, axis=0, dtype=np.int32)])
     window = min(window, count)
     starts = np.clip(np.arange(count) - window // 2, 0, count - window)
-    share = (total[starts + window] - total[starts]).astype(np.float32) / window
+    share = np.empty(mask.shape, np.float32)
+    total, first = wide[:window].sum(axis=0, dtype=np.int16), 0
+    for k, start in enumerate(starts):
+        for leaving in range(first, start):
+            total += wide[leaving + window]
+            total -= wide[leaving]
+        first = start
+        share[k] = total
+    share /= window
     return shifted(share, shifts)
 
 
 def shifts_of(mask: np.ndarray, cells: Cells) -> np.ndarray:
-    """(k,) rows by which the table moves back from the middle slice on, by the lean that lays most of it in one place."""
+    """(k,) rows by which the table moves back from the middle slice on: the lean that lays most of it in one place."""
     z = (np.arange(len(mask)) - len(mask) // 2) * cells.spacing[2] / cells.spacing[1]
     best, found = -1.0, np.zeros(len(mask), int)
     profile = mask.sum(axis=2, dtype=np.int32)  # rows suffice: tables lean in the plane of k and j

@@ -11,7 +11,9 @@ from .grid import slice_step
 from .labels import EQUIPMENT, PATIENT
 
 
-def contact_cm2(volume: CTVolume, labels: np.ndarray, values: Sequence[int] = EQUIPMENT) -> float:
+def contact_cm2(
+    volume: CTVolume, labels: np.ndarray, values: Sequence[int] = EQUIPMENT, above_hu: float | None = None
+) -> float:
     """Area over which voxels of the patient and of equipment are neighbours.
 
     Each face of a voxel counts with its component along the surface: faces across one axis are summed up, and the
@@ -21,8 +23,12 @@ def contact_cm2(volume: CTVolume, labels: np.ndarray, values: Sequence[int] = EQ
         volume: for its spacing.
         labels: (k, j, i) numbers as in ``labels``.
         values: which equipment.
+        above_hu: count only where both are denser, so that nothing but the shape tells them apart; None for all.
     """
-    patient, equipment = labels == PATIENT, np.isin(labels, values)
+    patient, equipment = labels == PATIENT, np.isin(np.arange(max(EQUIPMENT) + 1), values)[labels]
+    if above_hu is not None:
+        dense = volume.array > above_hu
+        patient, equipment = patient & dense, equipment & dense
     steps = (slice_step(volume), volume.spacing[1], volume.spacing[0])
     areas = []
     for axis in range(3):

@@ -66,7 +66,7 @@ def find(cells: Cells, body: Body) -> Equipment:
     faint &= steady | grow(strong, step, _CLOUD_MM)
     candidates = faint | body.thin
     parts = components(candidates, cells, ALL_AROUND)
-    highest = ndimage.maximum(cells.hu, parts.labels, np.arange(parts.count + 1))
+    highest = parts.highest(cells.hu)
     # Noise and streaks make faint clouds. Cushions are as faint, but are the same from slice to slice.
     cloud = (highest < air_hu + 3 * _FAINT_HU) & (parts.share(steady) < 0.5)
     real = (parts.millilitres > _CRUMB_ML) & ~(cloud & (parts.mean_hu < air_hu + 2 * _FAINT_HU))

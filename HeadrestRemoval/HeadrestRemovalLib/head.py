@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
+from .components import components
 from .grid import Cells
+from .shapes import IN_SLICE, grow, holes, shrink
 
 _BONE_HU = 220
 _BRAIN_HU = (5, 75)
@@ -23,20 +24,14 @@ def head_slices(cells: Cells, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         cells: the scan, slices from the feet to the head.
         body: (k, j, i) bool: the patient.
     """
-    cell_mm2 = cells.spacing[0] * cells.spacing[1]
-    brain = np.zeros(len(body), bool)
-    for k in range(len(body)):
-        bone = (cells.hu[k] > _BONE_HU) & body[k]
-        enclosed = ndimage.binary_fill_holes(ndimage.binary_dilation(bone)) & ~bone
-        parts, count = ndimage.label(ndimage.binary_erosion(enclosed, iterations=2))
-        if not count:
-            continue
-        sizes = np.bincount(parts.ravel())
-        for number in np.flatnonzero(sizes * cell_mm2 >= _BRAIN_MM2):
-            hu = cells.hu[k][parts == number]
-            fat = np.mean((hu > -150) & (hu < -30))
-            if number and _BRAIN_HU[0] < np.median(hu) < _BRAIN_HU[1] and fat < _FAT_SHARE and hu.std() < _BRAIN_SD_HU:
-                brain[k] = True
+    step = cells.step_mm
+    bone = (cells.hu > _BONE_HU) & body
+    inside = shrink(holes(grow(bone, step, step)) & ~bone, step, 2 * step)
+    parts = components(inside, cells, IN_SLICE)
+    area = parts.millilitres * 1000 / cells.spacing[2]
+    like = (area >= _BRAIN_MM2) & (parts.mean_hu > _BRAIN_HU[0]) & (parts.mean_hu < _BRAIN_HU[1])
+    like &= (parts.sd_hu < _BRAIN_SD_HU) & (parts.fat < _FAT_SHARE)
+    brain = parts.chosen(like).any(axis=(1, 2))
     head, scalp = np.zeros(len(body), bool), np.zeros(len(body), bool)
     if np.count_nonzero(brain) * cells.spacing[2] >= _LEAST_MM:
         lowest = int(np.flatnonzero(brain)[0])

@@ -47,7 +47,9 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
     beside = rows > (front + _BESIDE_SHARE * (back - front))[:, None]
     head = body.head[:, None]
     as_table = (behind & ~head)[:, :, None] | (steady & (behind | (beside & ~head))[:, :, None] & ~head[:, :, None])
-    kind = np.where(as_table, np.uint8(TABLE), np.where((beside & head)[:, :, None], np.uint8(HEADREST), np.uint8(OTHER)))
+    kind = np.where(
+        as_table, np.uint8(TABLE), np.where((beside & head)[:, :, None], np.uint8(HEADREST), np.uint8(OTHER))
+    )
     kind[_goes_on_from_the_trunk(turned, behind, body.head, cells)] = TABLE
     if body.head.all():
         kind[_wide(turned, across) & (head & behind)[:, :, None]] = TABLE

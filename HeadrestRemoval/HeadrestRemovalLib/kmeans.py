@@ -6,6 +6,8 @@ Song, The R Journal 3:29, 2011). The result has no random start, and costs nothi
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 BIN_HU = 8
@@ -55,7 +57,7 @@ def classes(values: np.ndarray, counts: np.ndarray, number: int) -> np.ndarray:
     for cut in reversed(cuts):
         edges.insert(0, int(cut[edges[0] - 1]))
     edges.insert(0, 0)
-    return np.array([(first[b] - first[a]) / (weight[b] - weight[a]) for a, b in zip(edges, edges[1:])])
+    return np.array([(first[b] - first[a]) / (weight[b] - weight[a]) for a, b in pairwise(edges)])
 
 
 def tissue_threshold(centres: np.ndarray) -> float:

@@ -51,12 +51,24 @@ def onto_voxels(
         inside, near = large(inner), large(outer)
         there, beside = large(kind), large(spread)
         patient = inside | (near & (plane > SKIN_HU) & ((there == 0) | large(body.mask)))
-        skin = ndimage.binary_dilation(patient, np.ones((3, 3), bool)) & near & (plane > _SHARED_HU) & (there == 0)
+        skin = grow(patient[None], 1.0, 1.0)[0] & near & (plane > _SHARED_HU) & (there == 0)
         patient |= skin | (large(equipment.hair) & (plane > equipment.faint_hu))
-        smooth = ndimage.uniform_filter(np.clip(plane, -1100, 1500).astype(np.float32), size, mode="nearest")
-        more = np.where(large(hard), plane > equipment.faint_hu + _NOISE_HU, smooth > equipment.faint_hu)
+        more = np.where(
+            large(hard), plane > equipment.faint_hu + _NOISE_HU, _smooth(plane, beside, size) > equipment.faint_hu
+        )
         found = (beside > 0) & (more | large(deep)) & ~patient
         labels[k] = np.where(patient, np.uint8(PATIENT), np.where(found, beside, 0))
+
+
+def _smooth(plane: np.ndarray, where: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(j, i) float32 HU averaged over neighbours in the rows in which there is something to be labelled."""
+    result = np.zeros(plane.shape, np.float32)
+    rows = np.flatnonzero(where.any(axis=1))
+    if rows.size:
+        part = slice(max(rows[0] - size[0], 0), rows[-1] + size[0] + 1)
+        hu = np.clip(plane[part], -1100, 1500).astype(np.float32)
+        result[part] = ndimage.uniform_filter(hu, size, mode="nearest")
+    return result
 
 
 def _nearest(kind: np.ndarray) -> np.ndarray:
