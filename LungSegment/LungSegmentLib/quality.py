@@ -52,7 +52,9 @@ SURFACE_SHARE = 0.68
 HAZE_MM, HAZE_HU, HAZE_AMBER = (6.0, 6.0), (-650, -200), 0.03
 """How far from the lungs haze is looked for (and how many cells at least), in a layer of how many mm; fat is denser."""
 
-GAS_HU, GAS_ML, BASE_GAS_ML = -970, 8.0, 2.0
+GAS_HU, DARKER_HU, GAS_ML, BASE_GAS_ML = -970, 45, 8.0, 2.0
+"""Gas is darker than the first, and by the second darker than the darker quarter of the lungs."""
+
 SMOOTH_MM, BASE_MM, BASE_SHARE = 2.0, 25.0, 0.4
 CUT_CM2 = 5.0
 
@@ -334,7 +336,9 @@ def _smooth(cells: Cells) -> np.ndarray:
 def _gas(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
     """Gas without lung in it: much of it anywhere, or a little right above the diaphragm, where bowel lies."""
     lung = np.isin(lungs, (LEFT, RIGHT))
-    pockets, count = ndimage.label(lung & (_smooth(cells) < GAS_HU))
+    smooth = _smooth(cells)
+    limit = min(GAS_HU, np.percentile(smooth[lung], 25) - DARKER_HU)
+    pockets, count = ndimage.label(lung & (smooth < limit))
     cell_ml = np.prod(cells.spacing) / 1000
     sizes = np.bincount(pockets.ravel(), minlength=count + 1) * cell_ml
     sizes[0] = 0
