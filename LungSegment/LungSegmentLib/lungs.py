@@ -50,7 +50,7 @@ _WALL_MM, _WALL_LEFT_MM = 2.5, 1.5
 _HOLE_MM2 = 300.0
 _BONE_HU, _RIB_ML = 200, 5.0
 _CRUMB_SHARE = 0.01
-_WIDE_MM, _APEX_MM, _CUT_SHARE = 20.0, 40.0, 0.5
+_WIDE_MM, _APEX_MM, _CUT_SHARE, _HELD_SHARE = 20.0, 40.0, 0.5, 0.3
 _GAS_HU, _POCKET_ML = -970, 2.0
 _AROUND_MM, _LUNG_AROUND = (4.0, 8.0), 0.25
 _FAR_MM = 1e3
@@ -139,11 +139,9 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
     tree = airways.find(cells, enclosed, lungs, middle)
     if tree.lumen.any():
         lungs &= ~dilate(tree.lumen, cells.spacing, _WALL_MM)
-    lungs = _without_crumbs(_without_walled_gas(_below_the_neck(lungs, cells), cells), cells)
+    lungs = _without_crumbs(_without_walled_gas(_below_the_neck(lungs, cells, body), cells), cells)
     if not lungs.any():
-        raise CTError(
-            "no_lungs", "No lungs were found in this scan: it holds airways only.", "Choose a scan of the chest."
-        )
+        raise _no_lungs("its air is that of throat, sinuses or airways")
     steps("Telling left from right")
     parted, two = sides.split(lungs, cells, middle)
     steps("Closing the lungs over vessels")
@@ -229,7 +227,8 @@ def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np
         chosen = labels if mask is None else labels[mask]
         return np.bincount(chosen.ravel(), minlength=count + 1) * cell_ml
 
-    at_top, at_bottom = (np.isin(np.arange(count + 1), labels[k]) for k in (-1, 0))
+    bottom, top = _ends(body)
+    at_top, at_bottom = (np.isin(np.arange(count + 1), part) for part in (labels[top:], labels[: bottom + 1]))
     lung_ml = volumes(like)
     in_body = volumes(inside) > _IN_BODY_SHARE * volumes()
     fits = (lung_ml > _LUNG_SHARE * volumes(deep)) & in_body
@@ -248,11 +247,18 @@ def _parts_like_lung(enclosed: np.ndarray, cells: Cells, body: np.ndarray) -> np
         reason = (
             f"{gas:.0f} mL of gas inside the body are bowel or airways" if gas > 1 else "there is no air in the body"
         )
-        raise CTError("no_lungs", f"No lungs were found in this scan: {reason}.", "Choose a scan of the chest.")
+        raise _no_lungs(reason)
     return chosen[labels]
 
 
-def _below_the_neck(lungs: np.ndarray, cells: Cells) -> np.ndarray:
+def _ends(body: np.ndarray) -> tuple[int, int]:
+    """The lowest and the highest slice that are held by the body; beyond some scans are blank, or nearly."""
+    area = body.sum(axis=(1, 2))
+    held = np.flatnonzero(area >= _HELD_SHARE * np.median(area))
+    return int(held[0]), int(held[-1])
+
+
+def _below_the_neck(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:
     """Lungs without what lies far above the slices where they are wide: throat and sinuses, which can be connected.
 
     Where nothing is wide, only lungs that the scan cuts are believed, and only if it cuts them where they are large:
@@ -264,7 +270,7 @@ def _below_the_neck(lungs: np.ndarray, cells: Cells) -> np.ndarray:
         lungs[top + 1 :] = False
     else:
         area = lungs.sum(axis=(1, 2))
-        if max(area[0], area[-1]) < _CUT_SHARE * area.max():
+        if area[list(_ends(body))].max() < _CUT_SHARE * area.max():
             lungs[:] = False
     return lungs
 
