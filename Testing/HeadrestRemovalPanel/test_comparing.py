@@ -36,6 +36,15 @@ def test_after_shows_the_cleaned_scan_without_segments_and_before_takes_it_back(
     assert ui.beforeButton.checked
 
 
+def test_before_and_after_by_keyboard(slicer_app, panel, volume, done):
+    import qt
+
+    cleaned = panel.logic.cleaned(volume)
+    for key, shown in (("t", cleaned), ("b", volume)):
+        slicer_app.press(key, qt.Qt.AltModifier)
+        slicer_app.wait(lambda shown=shown: composite().GetBackgroundVolumeID() == shown.GetID())
+
+
 def test_what_one_sees_differs_where_equipment_is(slicer_app, panel, volume, done):
     import slicer
 
