@@ -82,6 +82,13 @@ def test_the_trachea_is_found_where_the_throat_is_open(ct_data):
     assert not np.isin(between, (lungs.LEFT, lungs.RIGHT)).any()
 
 
+def test_apices_above_blank_slices(ct_data):
+    """Two slices below them are empty, but for what a contour left there."""
+    labels = lungs.segment(dicom.read(ct_data / "vol" / "hn279.nii.gz")).labels
+    millilitres = [np.count_nonzero(labels == side) * 3.75**2 * 2.5 / 1000 for side in (lungs.LEFT, lungs.RIGHT)]
+    assert millilitres == pytest.approx([80, 77], rel=0.1)
+
+
 def test_sinuses_are_no_lung(ct_data):
     volume = dicom.read(ct_data / "vol" / "gn01.nii.gz")
     labels = lungs.segment(volume).labels
