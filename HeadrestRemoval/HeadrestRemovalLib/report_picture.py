@@ -158,7 +158,7 @@ def _zoom(axes: Axes, box: dict[str, tuple[float, float]], across: str, upward: 
 def _paint(axes: Axes, axial: CTVolume, labels: np.ndarray, plane: str, at: float | int | None) -> None:
     """Colour the equipment; half-transparent, so that what lies below is still seen."""
     for value, color in _COLORS.items():
-        mask = axial.with_array((labels == value).view(np.uint8))
+        mask = axial.with_array((labels == value).astype(np.int16))
         picture = _cut(mask, plane, at, (0.5, 1.0))
         inside = picture.pixels > 127
         if inside.any():

@@ -225,6 +225,13 @@ class TestPicture:
         assert refused.shape[0] < plain.shape[0], "there is no scan without equipment to show"
         assert coloured(refused[int(0.7 * refused.shape[0]) :]).any(), "the reason is red"
 
+    def test_sheared_slices_are_drawn(self, found):
+        count = len(found.volume.array)
+        origins = found.volume.origins() + np.outer(np.arange(count), (0.0, 3.0, 0.0))
+        tilted = replace(found.volume, slice_origins=origins, positions=np.arange(count) * 10.0)
+        cleaned = replace(tilted, array=found.cleaned.array)
+        assert coloured(self.draw(replace(found, volume=tilted, cleaned=cleaned))).mean() > 0.01
+
     @pytest.mark.parametrize("shape", [(1, 40, 40), (60, 1, 40), (2, 8, 300)])
     def test_odd_shapes_are_drawn(self, shape):
         volume = CTVolume(np.full(shape, -1000, np.int16), (1.0, 1.0, 5.0))
