@@ -8,6 +8,7 @@ import qt
 import slicer
 
 _ROW_HEIGHT = 19
+_COLOUR_SIZE = 9
 
 
 def setUp(tableWidget, titles: Sequence[str], rows: int) -> None:
@@ -17,6 +18,7 @@ def setUp(tableWidget, titles: Sequence[str], rows: int) -> None:
     tableWidget.setRowCount(rows)
     tableWidget.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
     tableWidget.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+    tableWidget.setIconSize(qt.QSize(_COLOUR_SIZE, _COLOUR_SIZE))
     tableWidget.verticalHeader().setVisible(False)
     tableWidget.verticalHeader().setMinimumSectionSize(_ROW_HEIGHT)
     tableWidget.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
