@@ -117,11 +117,11 @@ def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) 
     steady = parts.share(explained(deep, cells)) > 0.6
     bulky = parts.touching(shrink(deep, cells.step_mm, _RAIL_MM / 2 - OPEN_MM))
     like &= ~steady | bulky
-    like &= ~_behind_equipment(parts, main, explained(solid & ~largest, cells))
+    thick = grow(deep, cells.step_mm, OPEN_MM + cells.step_mm, within=solid)
+    like &= ~_behind_equipment(parts, main, explained(solid & ~thick, cells))
     # Of a piece of equipment most is thin; of an elbow or a breast that reaches into the scan next to nothing.
     rest = solid & ~largest
     whole, count = ndimage.label(rest, ALL_AROUND)
-    thick = grow(deep, cells.step_mm, OPEN_MM, within=solid)
     share = np.bincount(whole[thick], minlength=count + 1) / np.maximum(np.bincount(whole.ravel()), 1)
     belongs = np.zeros(parts.count + 1)
     for number, box in enumerate(parts.boxes, start=1):

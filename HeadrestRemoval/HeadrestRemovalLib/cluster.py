@@ -63,8 +63,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     steps = _Steps(progress)
     labels = np.zeros(volume.array.shape, np.uint8)
     axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
-    if len(axial.array) < 2:
-        raise CTError("too_few_slices", "The scan has a single slice.", "Choose a scan of at least two slices.")
+    _refuse_a_slice(axial)
     steps("Reading the slices")
     cells = cells_of(axial)
     if _fills_the_picture(cells):
@@ -82,6 +81,22 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     steps("Done")
     return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), _warnings(volume, labels, body.cut))
+
+
+def refuse_what_is_no_ct(volume: CTVolume) -> None:
+    """For other methods: refuse the scans that ``label`` refuses at once.
+
+    Raises:
+        CTError: ``not_ct``, ``no_body``, ``too_few_slices``.
+    """
+    axial = volume.as_axial()
+    _refuse_a_slice(axial)
+    _fills_the_picture(cells_of(axial))
+
+
+def _refuse_a_slice(axial: CTVolume) -> None:
+    if len(axial.array) < 2:
+        raise CTError("too_few_slices", "The scan has a single slice.", "Choose a scan of at least two slices.")
 
 
 def _fills_the_picture(cells: Cells) -> bool:

@@ -33,5 +33,13 @@ def find(volume: CTVolume, method: str = "auto", progress: Progress | None = Non
         return cluster.label(volume, progress=progress)
     from . import prediction  # the network's weights are needed by those only who ask for it
 
-    first = cluster.label(volume, progress=progress) if method == "both" else None
-    return prediction.label(volume, first, progress)
+    if method == "network":
+        cluster.refuse_what_is_no_ct(volume)
+        return prediction.label(volume, None, progress)
+    first = cluster.label(volume, progress=_half(progress, 0))
+    return prediction.label(volume, first, _half(progress, 1))
+
+
+def _half(progress: Progress | None, number: int) -> Progress | None:
+    """Progress of the first (0) or the second (1) of two steps."""
+    return progress and (lambda done, total, text: progress(done + number * total, 2 * total, text))

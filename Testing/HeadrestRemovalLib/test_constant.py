@@ -1,0 +1,62 @@
+"""What is the same from slice to slice, also where the table leans."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from HeadrestRemovalLib import constant
+from support_trunk import cells_from
+
+SPACING = (2.0, 2.0, 4.0)
+
+
+def cells(count: int = 40):
+    return cells_from(np.zeros((count, 60, 50)), SPACING)
+
+
+@pytest.mark.parametrize("lean", [0.0, 0.3, -0.4])
+def test_a_leaning_shell_is_constant_and_an_ear_is_not(lean):
+    scan = cells()
+    shell, ear = np.zeros(scan.hu.shape, bool), np.zeros(scan.hu.shape, bool)
+    for k in range(40):
+        row = 30 + round(lean * (k - 20) * 2)
+        shell[k, row : row + 2, 5:45] = True
+    ear[10:22, 4:6, 20:26] = True
+    found = constant.explained(shell | ear, scan)
+    assert found[shell].mean() > 0.98
+    assert not found[ear].any()
+
+
+def test_shares_are_of_the_slices_around():
+    scan = cells()
+    mask = np.zeros(scan.hu.shape, bool)
+    mask[::2, 30, 20] = True
+    share = constant.presence(mask, scan, beside=False)
+    assert share[20, 30, 20] == pytest.approx(0.5, abs=0.03)
+    assert share[20, 30, 21] == 0
+    assert constant.presence(mask, scan)[20, 30, 21] == pytest.approx(0.5, abs=0.03)
+
+
+def test_the_window_slides():
+    scan = cells(60)
+    mask = np.zeros(scan.hu.shape, bool)
+    mask[:20, 10, 10] = True
+    share = constant.presence(mask, scan, beside=False)[:, 10, 10]
+    window = round(constant.WINDOW_MM / 4)
+    wanted = [mask[s : s + window, 10, 10].mean() for s in np.clip(np.arange(60) - window // 2, 0, 60 - window)]
+    assert np.allclose(share, wanted)
+
+
+def test_in_a_short_scan_nothing_can_be_told():
+    scan = cells(5)
+    assert not constant.explained(np.ones(scan.hu.shape, bool), scan).any()
+
+
+def test_shifting_back_and_forth():
+    array = np.random.default_rng(0).random((4, 9, 3))
+    shifts = np.array([0, 2, -3, 20])
+    moved = constant.shifted(array, shifts)
+    assert np.array_equal(moved[1, 2:], array[1, :-2])
+    assert not moved[1, :2].any()
+    assert np.array_equal(moved[2, :-3], array[2, 3:])
+    assert not moved[3].any()

@@ -1,0 +1,72 @@
+"""Growing, shrinking and holes, against slow and obvious ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from HeadrestRemovalLib import shapes
+from scipy import ndimage
+
+
+@pytest.fixture(scope="module")
+def mask() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return ndimage.binary_opening(rng.random((4, 40, 50)) > 0.15, np.ones((1, 2, 2)))
+
+
+@pytest.mark.parametrize("radius", [2.0, 4.0, 8.0])
+def test_growing_is_nearly_by_a_disc_and_stays_in_its_slice(radius):
+    point = np.zeros((3, 41, 41), bool)
+    point[1, 20, 20] = True
+    grown = shapes.grow(point, 2.0, radius)
+    j, i = np.nonzero(grown[1])
+    away = np.hypot(j - 20, i - 20) * 2
+    assert not grown[[0, 2]].any()
+    assert radius <= away.max() <= 1.25 * radius
+    assert grown[1][np.hypot(*np.indices((41, 41)) - 20) * 2 <= 0.8 * radius].all()
+
+
+def test_growing_inside_goes_no_shorter_way():
+    within = np.zeros((1, 11, 11), bool)
+    within[0, 5, :6] = within[0, 5:, 5] = True
+    seed = np.zeros_like(within)
+    seed[0, 5, 0] = True
+    reached = shapes.grow(seed, 1.0, 7.0, within)
+    assert reached[0, 5, :6].all()
+    assert reached[0, 7, 5]
+    assert not reached[0, 9, 5]
+    assert not (reached & ~within).any()
+
+
+def test_shrinking_is_growing_of_the_rest_and_the_edge_holds(mask):
+    assert np.array_equal(shapes.shrink(mask, 2.0, 4.0), ~shapes.grow(~mask, 2.0, 4.0))
+    assert shapes.shrink(np.ones((1, 5, 5), bool), 1.0, 2.0).all()
+
+
+def test_growing_along_slices():
+    mask = np.zeros((7, 2, 2), bool)
+    mask[3, 0, 0] = True
+    assert shapes.grow_along(mask, 2)[:, 0, 0].tolist() == [False, True, True, True, True, True, False]
+
+
+def test_holes_are_those_of_each_slice(mask):
+    wanted = np.stack([ndimage.binary_fill_holes(plane) & ~plane for plane in mask])
+    assert wanted.any()
+    assert np.array_equal(shapes.holes(mask), wanted)
+
+
+def test_distance_in_millimetres():
+    mask = np.zeros((5, 9, 9), bool)
+    mask[2, 4, 4] = True
+    away = shapes.distance(mask, (1.0, 2.0, 3.0))
+    assert away[2, 4, 6] == 2
+    assert away[2, 7, 4] == 6
+    assert away[0, 4, 4] == 6
+    assert away[2, 4, 4] == 0
+    assert np.isinf(shapes.distance(np.zeros((2, 2, 2), bool), (1, 1, 1))).all()
+
+
+def test_what_is_reached_from_seeds():
+    within = np.array([[[1, 1, 0, 1, 1]]], bool)
+    seeds = np.array([[[0, 1, 1, 0, 0]]], bool)
+    assert shapes.reached(seeds, within).ravel().tolist() == [True, True, False, False, False]
