@@ -40,7 +40,7 @@ class Scene:
     kind: str
 
 
-def scene(patient: Patient, rng: np.random.Generator, own: bool = False) -> Scene:
+def scene(patient: Patient, rng: np.random.Generator, own: bool = False, hard: bool = False) -> Scene:
     """Compose a scene.
 
     Args:
@@ -48,8 +48,9 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False) -> Scen
         rng: decides everything else.
         own: paint the patient's own surroundings (a real table and so on), moved closer or not, instead of made-up
             things.
+        hard: more of what is hard: the vertex, pads as dense as tissue, plates under the shoulders.
     """
-    hu, inside, around_hu, step = _posed(patient, rng, own)
+    hu, inside, around_hu, step = _posed(patient, rng, own, hard)
     mask = inside > 0.5
     at = shapes.around(mask, FINE_MM, step)
     full = mask & (ndimage.distance_transform_edt(mask, sampling=(step, FINE_MM, FINE_MM)) > 2.5)
@@ -64,7 +65,7 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False) -> Scen
         kind = f"{patient.name} own"
         scenery, labels = _own_things(around_hu, mask, at, rng)
     else:
-        layers, kind = _things(at, rng)
+        layers, kind = _hard_things(at, rng) if hard else _things(at, rng)
         for amount, value, label in layers:
             scenery += amount * (value - scenery)
             labels[amount >= 0.5] = label
@@ -82,7 +83,7 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False) -> Scen
 
 
 def _posed(
-    patient: Patient, rng: np.random.Generator, own: bool
+    patient: Patient, rng: np.random.Generator, own: bool, hard: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, float]:
     """Slices of the patient on the fine pixels, turned, scaled and moved: HU, share inside the skin, all around, step.
 
@@ -93,6 +94,8 @@ def _posed(
     first = int(rng.integers(0, max(1, len(patient.hu) - wanted + 1)))
     if rng.random() < 0.6:  # heads are what matters most
         first = max(0, len(patient.hu) - wanted - int(rng.integers(0, max(1, len(patient.hu) // 2))))
+    if hard and rng.random() < 0.4:
+        first = max(0, len(patient.hu) - wanted - int(rng.integers(0, 2 * thin)))
     index = np.clip(np.arange(first, first + wanted, thin), 0, len(patient.hu) - 1)
     hu, mask = patient.hu[index], patient.mask[index]
     if not mask.any():
@@ -141,6 +144,16 @@ def _things(at: shapes.Around, rng: np.random.Generator) -> tuple[list[shapes.La
         words.append("table")
     more = shapes.others(at, rng)
     return layers + more, " ".join(words + ["others"] * bool(more))
+
+
+def _hard_things(at: shapes.Around, rng: np.random.Generator) -> tuple[list[shapes.Layer], str]:
+    layers: list[shapes.Layer] = []
+    if rng.random() < 0.3:
+        layers += shapes.table(at, rng, rng.uniform(15, 90))
+    if 2 * at.half > _HEAD_MM and rng.random() < 0.6:
+        return layers + shapes.board(at, rng), "board"
+    layers += shapes.pressed(at, rng) if rng.random() < 0.6 else shapes.headrest(at, rng)
+    return layers + (shapes.others(at, rng) if rng.random() < 0.4 else []), "hard headrest"
 
 
 def _own_things(

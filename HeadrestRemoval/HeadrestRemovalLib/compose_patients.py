@@ -70,12 +70,17 @@ def of_volume(name: str, axial: CTVolume, masked: bool) -> Patient:
     return Patient(name, hu, mask, spacing)
 
 
-def made_up(seed: int) -> Patient:
-    """A phantom of a random build and posture; its truth is exact. Seeds below ``FIRST_TRAINING_SEED`` are refused."""
+def made_up(seed: int, head_only: bool = False) -> Patient:
+    """A phantom of a random build and posture; its truth is exact.
+
+    Args:
+        seed: ``FIRST_TRAINING_SEED`` or more; lower ones are for measuring and refused.
+        head_only: head and neck, whatever the seed says.
+    """
     if seed < FIRST_TRAINING_SEED:
         raise ValueError(f"seed {seed} is for measuring")
     rng = np.random.default_rng(seed)
-    head = rng.random() < 0.75
+    head = rng.random() < 0.75 or head_only
     made = phantom.make(
         PhantomParameters(
             size=float(rng.uniform(0.75, 1.12)), girth=float(rng.uniform(0.9, 1.6)), variation=0.05,

@@ -85,6 +85,41 @@ def headrest(at: Around, rng: np.random.Generator) -> list[Layer]:
     return [(share * keep, hu, label) for share, hu, label in layers]
 
 
+def pressed(at: Around, rng: np.random.Generator) -> list[Layer]:
+    """A pad as dense as tissue that the head is pressed into, on a shell or board: the hardest thing to tell apart."""
+    thick, wide = rng.uniform(3, 16), rng.uniform(12, at.half + 5)
+    low = at.back - rng.uniform(4, 0.9 * (at.back - at.front))
+    which = at.outside if rng.random() < 0.5 else at.hull
+    shift = rng.normal(0, 8)
+    edge = np.maximum(np.maximum(np.abs(at.x - shift) - wide, low - at.y), np.abs(at.z) - rng.uniform(15, 60))
+    depth = which if rng.random() < 0.6 else at.y - at.back + 0 * which  # the latter is flat at the rear
+    pad = np.maximum(depth - thick, edge)
+    hu = rng.uniform(-140, 170)
+    layers: list[Layer] = []
+    for thickness, dense in _sandwich(rng):
+        body = np.maximum(np.maximum(thick - depth, depth - thick - thickness), low - 10 - at.y)
+        body = np.maximum(body, np.abs(at.x) - at.half - 25)
+        layers.append((_share(at, body), _texture(at, dense, rng), HEADREST))
+        thick += thickness
+    layers.append((_share(at, pad), hu + _smooth_noise(at, rng, rng.uniform(0, 15), 3), HEADREST))
+    return layers
+
+
+def board(at: Around, rng: np.random.Generator) -> list[Layer]:
+    """A dense plate under the shoulders, or beside them, that carries a mask's frame."""
+    line = at.back + rng.uniform(-8, 1) + rng.normal(0, 0.05) * at.x
+    middle, half = rng.uniform(-0.8, 0.8) * at.half, rng.uniform(20, 220)
+    sides = np.maximum(np.abs(at.x - middle) - half, np.abs(at.z - rng.uniform(-20, 20)) - rng.uniform(10, 60))
+    hu = float(rng.uniform(-100, 900))
+    layers = [_slab(at, line, 0, rng.uniform(2, 9), sides, hu, TABLE, rng)]
+    for side in (-1, 1):
+        if rng.random() < 0.5:  # an upright part, such as the edge that the mask is clipped to
+            x = np.abs(at.x - middle - side * half) - rng.uniform(2, 7)
+            upright = np.maximum(np.maximum(x, line - rng.uniform(5, 45) - at.y), at.y - line - rng.uniform(5, 30))
+            layers.append((_share(at, np.maximum(upright, sides - 8)), hu, TABLE))
+    return layers
+
+
 def table(at: Around, rng: np.random.Generator, gap: float | None = None) -> list[Layer]:
     """A table top: mattress, shell and core, flat or dished, and what carries it."""
     gap = rng.uniform(-6, 10) if gap is None else gap

@@ -33,7 +33,8 @@ _FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__
 _CUT = 0.6
 """Share of equipment in what is not air, above which a voxel goes to the equipment."""
 _FULL, _SOME = 0.5, 0.12
-_HARD_HU = -750
+_HARD_HU, _FOAM_HU = -750, -960
+_SECTION = 0.6
 _SURE = 0.75
 _CRUMB_ML = 0.4
 
@@ -139,14 +140,35 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndar
     result = given.copy()
     taken = own & (given == PATIENT)
     taken = _sure(taken, ratio, voxel_ml, lambda mean: mean > _SURE * 255)
+    _give_back_sections(taken, given == PATIENT)
     result[taken] = labels[taken]
     kept = (labels == PATIENT) & was & (hu > -900)
     kept = _sure(kept, 255 - ratio, voxel_ml, lambda mean: mean > _SURE * 255)
     result[kept] = PATIENT
-    more = own & (given == BACKGROUND)
+    more = own & (given == BACKGROUND) & (ndimage.uniform_filter(hu, (1, 3, 3)) > _FOAM_HU)
     more &= ~_small(more, voxel_ml, 5 * _CRUMB_ML)
     result[more] = labels[more]
     labels[...] = result
+
+
+def _give_back_sections(taken: np.ndarray, patient: np.ndarray) -> None:
+    """Take no whole cross-section that goes on in what stays patient in the slice before or after: a vertex, a chin.
+
+    Args:
+        taken: (k, j, i) bool, of the patient; is changed.
+        patient: (k, j, i) bool, before anything was taken.
+    """
+    for step in (1, -1):
+        for k in range(len(taken))[::step]:
+            if not taken[k].any() or not 0 <= k - step < len(taken):
+                continue
+            parts, count = ndimage.label(patient[k])
+            sizes = np.bincount(parts.ravel(), minlength=count + 1)
+            lost = np.bincount(parts[taken[k]], minlength=count + 1)
+            goes_on = np.bincount(parts[patient[k - step] & ~taken[k - step]], minlength=count + 1)
+            whole = (lost > _SECTION * sizes) & (goes_on > 0.5 * sizes)
+            whole[0] = False
+            taken[k] &= ~whole[parts]
 
 
 def _sure(mask: np.ndarray, certainty: np.ndarray, voxel_ml: float, enough) -> np.ndarray:

@@ -22,6 +22,9 @@ HEADS = 0.6
 """Share of real patients who are scanned at head and neck."""
 OWN = 0.35
 """Share of scenes of other patients with what really lay around them."""
+FIRST_HARD = 240
+"""Scenes before this number show all there is, the others, with heads only, what is hardest."""
+HARD_PHANTOMS = 0.45
 NOT_OWN = frozenset({"ab01"})
 """Scans with parts of the patient so faint in a slice (a breast that just begins) that they look like a blanket."""
 _PHANTOM_SEEDS = 120
@@ -80,17 +83,18 @@ def make(source: Source, folder: Path, count: int, jobs: int = 1) -> list[Path]:
 def compose_one(source: Source, number: int) -> compose.Scene:
     """The scene with this number; the same each time."""
     rng = np.random.default_rng([source.seed, number, source.part == "validation"])
-    if rng.random() < PHANTOMS:
+    hard = number >= FIRST_HARD
+    if rng.random() < (HARD_PHANTOMS if hard else PHANTOMS):
         first = FIRST_VALIDATION_SEED if source.part == "validation" else FIRST_TRAINING_SEED
-        return compose.scene(_phantom(first + int(rng.integers(_PHANTOM_SEEDS))), rng)
+        return compose.scene(_phantom(first + int(rng.integers(_PHANTOM_SEEDS)), hard), rng, hard=hard)
     rows = _rows(source.data, source.part)
     heads = [row for row in rows if row["id"].startswith("hn")]
     others = [row for row in rows if not row["id"].startswith("hn")]
-    use = heads if heads and (not others or rng.random() < HEADS) else others
+    use = heads if heads and (not others or rng.random() < HEADS or hard) else others
     row = use[rng.integers(len(use))]
     patient = _real(source.data / "vol" / f"{row['id']}.nii.gz", use is heads)
     own = use is others and rng.random() < OWN and row["id"] not in NOT_OWN
-    return compose.scene(patient, rng, own)
+    return compose.scene(patient, rng, own, hard)
 
 
 def read(path: Path) -> compose.Scene:
@@ -154,5 +158,5 @@ def _real(path: Path, masked: bool) -> compose_patients.Patient:
 
 
 @lru_cache(maxsize=16)
-def _phantom(seed: int) -> compose_patients.Patient:
-    return compose_patients.made_up(seed)
+def _phantom(seed: int, head_only: bool) -> compose_patients.Patient:
+    return compose_patients.made_up(seed, head_only)

@@ -1,0 +1,115 @@
+"""Scenes with exact truth, and who they are made of."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from HeadrestRemovalLib import compose, compose_patients, compose_shapes, split
+from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
+
+
+@pytest.fixture(scope="module")
+def head() -> compose_patients.Patient:
+    return compose_patients.made_up(1003)
+
+
+def test_a_scene_is_the_same_each_time_and_its_shares_add_up(head):
+    first, second = (compose.scene(head, np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first.hu, second.hu)
+    assert np.array_equal(first.shares, second.shares)
+    assert first.hu.shape == (12, 160, 160)
+    assert np.abs(first.shares.sum(axis=-1, dtype=int) - 255).max() <= 3
+
+
+def test_truth_fits_the_picture(head):
+    """In many scenes: air is dark, the patient as dense as he is, and equipment lies outside of him."""
+    touching, kinds = 0, set()
+    for seed in range(12):
+        made = compose.scene(head, np.random.default_rng(seed))
+        whole = made.shares > 250
+        assert np.median(made.hu[whole[..., BACKGROUND]]) == pytest.approx(-1000, abs=40)
+        if np.count_nonzero(whole[..., PATIENT]) > 20_000:  # at the vertex there is next to nothing but hair
+            assert np.median(made.hu[whole[..., PATIENT]]) > -150
+        equipment = whole[..., HEADREST:].any(axis=-1)
+        kinds |= {value for value in (HEADREST, TABLE, OTHER) if whole[..., value].any()}
+        near = np.zeros_like(equipment)
+        near[:, 1:] |= made.shares[:, :-1, :, PATIENT] > 0
+        touching += bool((near & (made.shares[..., HEADREST:].sum(axis=-1) > 0)).any())
+    assert kinds == {HEADREST, TABLE, OTHER}
+    assert touching >= 5
+
+
+def test_the_skin_is_where_it_was(head):
+    """Without equipment nothing is added to the patient."""
+    bare = [compose.scene(head, np.random.default_rng(seed)) for seed in range(40)]
+    bare = [made for made in bare if made.kind.endswith("nothing")]
+    assert bare
+    assert not any(made.shares[..., HEADREST:].any() for made in bare)
+
+
+def test_space_around_a_patient_is_in_mm():
+    mask = np.zeros((4, 60, 60), bool)
+    mask[:, 20:40, 15:45] = True
+    at = compose_shapes.around(mask, 2.0, 5.0)
+    assert at.outside[1, 45, 30] == pytest.approx(12.0)
+    assert (at.front, at.back, at.half) == (-19.0, 19.0, 29.0)
+    assert at.y.ravel()[45] - at.back == pytest.approx(12.0)
+
+
+def test_a_shell_is_as_thick_as_it_says():
+    """A block under a flat back: its volume is what thickness and width give."""
+    mask = np.zeros((3, 200, 200), bool)
+    mask[:, 40:100, 60:140] = True
+    at = compose_shapes.around(mask, 1.5, 4.0)
+    line = at.back + 6.0 + 0 * at.x
+    share, hu, label = compose_shapes._slab(
+        at, line, 0.0, 10.0, np.abs(at.x) - 50, 100.0, HEADREST, np.random.default_rng(0)
+    )
+    assert (hu, label) == (100.0, HEADREST)
+    assert share.sum() / 3 * 1.5**2 == pytest.approx(100 * 10, rel=0.03)
+
+
+def test_real_patients_are_found_without_their_table():
+    volume_mask = np.zeros((6, 120, 120), bool)
+    volume_mask[:, 30:70, 20:100] = True
+    hu = np.where(volume_mask, 30, -1000).astype(np.int16)
+    hu[:, 45:55, 40:50] = -800  # a lung
+    hu[:, 70:73, 10:110] = 60  # a plate that touches the back
+    hu[:, 5:15, 5:15] = -900  # a blanket
+    from CTVolumeLib.volume import CTVolume
+
+    patient = compose_patients.of_volume("x", CTVolume(hu, (3.0, 3.0, 5.0)), masked=False)
+    assert patient.mask[:, 50, 45].all()
+    assert not patient.mask[:, 5:15].any()
+    assert np.count_nonzero(patient.mask & ~volume_mask) < 0.08 * np.count_nonzero(volume_mask)
+    assert np.count_nonzero(volume_mask & ~patient.mask) < 0.01 * np.count_nonzero(volume_mask)
+
+
+def test_nobody_trains_and_measures(tmp_path):
+    rows = [
+        {"id": f"{family}{n:02d}", "patient": f"{family}{n:02d}", "use": use, "equipment": "no"}
+        for n in range(60)
+        for family, use in (("hn", "train"), ("ch", "train"), ("kh", "evaluate"), ("pv", "train"))
+    ]
+    with (tmp_path / "scans.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    used = compose_patients.training_scans(tmp_path)
+    assert {row["id"][:2] for row in used} == {"hn", "ch"}
+    assert not any(split.held_out(row["patient"]) for row in used)
+    assert 0.25 < np.mean([split.held_out(row["patient"]) for row in rows]) < 0.55
+    assert not any(split.held_out(row["patient"]) and split.validates(row["patient"]) for row in rows)
+    with pytest.raises(ValueError, match="measuring"):
+        compose_patients.made_up(split.FIRST_TRAINING_SEED - 1)
+
+
+@pytest.mark.realct
+def test_held_out_patients_stay_the_same(ct_data):
+    """The card and the measurement go by this list; a change makes old figures worthless."""
+    with (ct_data / "scans.csv").open(newline="", encoding="utf-8") as file:
+        held = {row["id"] for row in csv.DictReader(file) if split.held_out(row["patient"])}
+    assert {"hn10", "hn101", "hn124", "hn146", "gh01", "head01", "gn01", "ch12"} <= held
+    assert not {"hn100", "wb01", "ab05", "hn12"} & held

@@ -1,0 +1,124 @@
+"""From the network's shares to labels; the network is replaced by one that knows the truth, or nearly."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from CTVolumeLib.errors import CTError
+from CTVolumeLib.volume import CTVolume
+from HeadrestRemovalLib import netgrid, prediction
+from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, PATIENT, TABLE
+from HeadrestRemovalLib.results import EquipmentResult
+from support_headrests import axis_orders, back
+
+SPACING = (1.5, 1.5, 3.0)
+
+
+def scene(gap_mm: float = 0.0) -> tuple[CTVolume, np.ndarray]:
+    """A head of 40 HU that lies in a block of 60 HU, and a table further down: the scan and its truth."""
+    k, j, i = np.meshgrid(np.arange(14) * 3.0, np.arange(150) * 1.5, np.arange(140) * 1.5, indexing="ij")
+    away = np.hypot((i - 105) / 75, (j - 95) / 90)
+    truth = np.full(k.shape, BACKGROUND, np.uint8)
+    truth[(j > 140) & (j < 200) & (np.abs(i - 105) < 85)] = HEADREST
+    truth[(away < 1 + gap_mm / 80)] = BACKGROUND
+    truth[away < 1] = PATIENT
+    truth[(j > 212) & (j < 220)] = TABLE
+    hu = np.choose(truth, [-1000, 40, 60, -100, 0]).astype(np.int16)
+    return CTVolume(hu, SPACING), truth
+
+
+def model_of(volume: CTVolume, truth: np.ndarray, change=None) -> SimpleNamespace:
+    """A model that gives the true shares, whatever it is asked."""
+    axial = volume.as_axial()
+    shares = np.stack(
+        [
+            netgrid.of(axial.with_array(np.where(truth == value, 1000, 0).astype(np.int16))).hu.clip(0) / 1000
+            for value in range(5)
+        ],
+        axis=-1,
+    )
+    if change:
+        change(shares)
+    return SimpleNamespace(name="known", parts={"shares": SimpleNamespace(predict=lambda x, progress=None: shares)})
+
+
+def lost_ml(labels: np.ndarray, truth: np.ndarray) -> float:
+    return np.count_nonzero((truth == PATIENT) & (labels > PATIENT)) * np.prod(SPACING) / 1000
+
+
+@pytest.mark.parametrize("gap", [0.0, 3.0])
+def test_true_shares_give_true_labels(gap):
+    volume, truth = scene(gap)
+    result = prediction.label(volume, model=model_of(volume, truth))
+    assert result.method == "network"
+    assert result.labels.dtype == np.uint8
+    for value in (PATIENT, HEADREST):
+        found, wanted = result.labels == value, truth == value
+        assert 2 * np.count_nonzero(found & wanted) / (found.sum() + wanted.sum()) > 0.97
+    assert lost_ml(result.labels, truth) < 0.5
+    assert (result.contact_cm2 > 20) == (gap == 0)
+
+
+def test_both_separates_what_clustering_took_for_patient_and_keeps_the_rest():
+    volume, truth = scene()
+    given = np.where(truth == HEADREST, PATIENT, truth).astype(np.uint8)
+    first = EquipmentResult(given, warnings=(("touching", "It may touch."),))
+    result = prediction.label(volume, first, model=model_of(volume, truth))
+    assert result.method == "both"
+    assert result.warnings == first.warnings
+    left = np.count_nonzero((truth == HEADREST) & (result.labels != HEADREST)) / np.count_nonzero(truth == HEADREST)
+    assert left < 0.05
+    assert lost_ml(result.labels, truth) < 0.5
+    assert np.array_equal(result.labels == TABLE, truth == TABLE)
+
+
+def test_both_gives_back_what_clustering_took_from_the_patient():
+    volume, truth = scene(3.0)
+    given = truth.copy()
+    given[:, 40:55, 30:60] = np.where(truth[:, 40:55, 30:60] == PATIENT, HEADREST, truth[:, 40:55, 30:60])
+    result = prediction.label(volume, EquipmentResult(given), model=model_of(volume, truth))
+    assert lost_ml(result.labels, truth) < 0.1
+    assert np.count_nonzero((given > PATIENT) & (truth == PATIENT)) > 1000
+
+
+def test_an_unsure_network_changes_nothing():
+    """Shares just beyond one half are no reason to cut into what clustering calls patient."""
+    volume, truth = scene(3.0)
+
+    def unsure(shares: np.ndarray) -> None:
+        patient = shares[..., PATIENT].copy()
+        shares[..., PATIENT], shares[..., HEADREST] = 0.4 * patient, shares[..., HEADREST] + 0.6 * patient
+
+    result = prediction.label(volume, EquipmentResult(truth.copy()), model=model_of(volume, truth, unsure))
+    assert lost_ml(result.labels, truth) == 0
+
+
+def test_axis_orders_give_the_same_voxels():
+    volume, truth = scene()
+    volume, truth = volume.crop(k=slice(4, 10)), truth[4:10]
+    model = model_of(volume, truth)
+    expected = prediction.label(volume, model=model).labels
+    assert len(np.unique(expected)) == 4
+    for turned, order, flipped in axis_orders(volume):
+        assert np.array_equal(back(prediction.label(turned, model=model).labels, order, flipped), expected)
+
+
+def test_no_patient_and_foreign_models_are_said():
+    volume, truth = scene()
+    nothing = model_of(volume, np.zeros_like(truth))
+    with pytest.raises(CTError) as caught:
+        prediction.label(volume, model=nothing)
+    assert caught.value.code == "no_body"
+    with pytest.raises(CTError) as caught:
+        prediction.load_model("nowhere.npz")
+    assert caught.value.code == "no_model"
+
+
+def test_the_input_stays_as_it_was():
+    volume, truth = scene()
+    before, given = volume.array.copy(), EquipmentResult(truth.copy())
+    prediction.label(volume, given, model=model_of(volume, truth))
+    assert np.array_equal(volume.array, before)
+    assert np.array_equal(given.labels, truth)
