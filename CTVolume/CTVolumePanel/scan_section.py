@@ -25,6 +25,7 @@ class ScanSection(PanelSection):
     """
 
     problem = ""
+    _attempting = False
 
     @property
     def volume(self):
@@ -60,7 +61,7 @@ class ScanSection(PanelSection):
         """Call a method of the logic; its problem is said in the panel. None where it failed."""
         from CTVolumeLib.errors import CTError
 
-        self.problem = ""
+        self.problem, self._attempting = "", True
         try:
             return action(*args, **named)
         except CTError as error:
@@ -71,6 +72,7 @@ class ScanSection(PanelSection):
                 kind=type(error).__name__
             )
         finally:
+            self._attempting = False
             self.widget.refresh()
         return None
 
@@ -201,7 +203,7 @@ class ApplySection(ScanSection):
         self._takeShownVolume()
 
     def _onSegmentsModified(self, _caller, _event) -> None:
-        if self._entered:
+        if self._entered and not self._attempting:  # its end refreshes: one measuring, not one for each segment
             self.refresh()
 
     def _onSceneGoes(self, _caller, _event) -> None:

@@ -97,20 +97,21 @@ def judge(volume: CTVolume, result: LungResult) -> Light:
     labels = volume.with_array(result.labels).as_axial().array
     cells = cells_of(axial)
     lungs = _on_cells(labels, cells)
+    body, smooth = body_of(cells), _smooth(cells)
     signs, notes, figures = [], [], {}
     cut = _cut(lungs, cells)
     if cut:
         text = f"The scan cuts the lungs at its {' and '.join(cut)}: volumes are those of the part inside the scan."
         notes.append(Sign("cut", text, GREEN))
     signs += _volumes(lungs, cells, cut, figures)
-    signs += _beside(lungs, cells, cut, figures)
-    signs += _front(lungs, cells, cut, figures)
+    signs += _beside(lungs, cells, body, cut, figures)
+    signs += _front(lungs, cells, body, cut, figures)
     signs += _apices(lungs, cells, cut, figures)
     signs += _recesses(lungs, cells, figures)
-    signs += _haze(lungs, cells, figures)
+    signs += _haze(lungs, cells, body, smooth, figures)
     signs += _inside(lungs, cells, figures)
-    signs += _gas(lungs, cells, cut, figures)
-    signs += _gas_outside(lungs, cells, figures)
+    signs += _gas(lungs, cells, smooth, cut, figures)
+    signs += _gas_outside(lungs, cells, body, figures)
     signs += _extent(lungs, cells, cut, figures)
     signs += _airways(result, cut, figures)
     worst = max((sign.colour for sign in signs), key=[GREEN, AMBER, RED].index, default=GREEN)
@@ -172,10 +173,10 @@ def _ratio_where_wide(lungs: np.ndarray) -> float:
     return float(left[wide].sum() / max(right[wide].sum(), 1))
 
 
-def _beside(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
+def _beside(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
     """Whether the lungs reach the ribs at the sides and the back, as they do unless something dense is between."""
     directions = [(side, angle) for side in (LEFT, RIGHT) for angle in range(-12, 49, 6)]
-    share = figures["beside"] = _away_from_ribs(lungs, cells, directions)
+    share = figures["beside"] = _away_from_ribs(lungs, cells, body, directions)
     limit = BESIDE_PART[cut[0]] if _is_part(cut, figures) else BESIDE_AMBER
     if share < limit:
         return []
@@ -186,7 +187,7 @@ def _beside(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> l
     return [Sign("dense_beside", text, RED if share > BESIDE_RED else AMBER)]
 
 
-def _front(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
+def _front(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
     """Whether the upper half of each lung reaches the ribs in front; further down heart and domes do."""
     if "top" in cut or _is_part(cut, figures):
         return []
@@ -195,7 +196,7 @@ def _front(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> li
         if not (lungs == side).any():
             continue
         directions = [(side, angle) for angle in range(-60, -17, 6)]
-        share = figures[f"{name}_front"] = _away_from_ribs(lungs, cells, directions, upper_half=True)
+        share = figures[f"{name}_front"] = _away_from_ribs(lungs, cells, body, directions, upper_half=True)
         if share > FRONT_AMBER:
             text = (
                 f"Something dense lies between the {name} lung and the ribs in front: consolidated lung (missing in"
@@ -253,7 +254,7 @@ def _recess_mm(lung: np.ndarray, cells: Cells) -> float | None:
 
 
 def _away_from_ribs(
-    lungs: np.ndarray, cells: Cells, directions: list[tuple[int, int]], *, upper_half: bool = False
+    lungs: np.ndarray, cells: Cells, body: np.ndarray, directions: list[tuple[int, int]], *, upper_half: bool = False
 ) -> float:
     """Share of the directions in which ribs lie further from the lung than ``GAP_MM``.
 
@@ -262,6 +263,7 @@ def _away_from_ribs(
     Args:
         lungs: (k, j, i) labels of the cells.
         cells: their grid.
+        body: (k, j, i) bool.
         directions: a side, and degrees from there (0) to the back (90) or the front (-90).
         upper_half: whether only the upper half of the slices counts.
     """
@@ -270,7 +272,7 @@ def _away_from_ribs(
     held = np.flatnonzero(area > 0.25 * area.max())
     if upper_half:
         held = held[len(held) // 2 :]
-    bone = (cells.hu > 200) & body_of(cells)
+    bone = (cells.hu > 200) & body
     across, down, step = cells.spacing
     window = max(1, round(12 / step))
     radii = np.arange(20, 220, 2.0)
@@ -308,17 +310,16 @@ def _inside(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
     return signs
 
 
-def _haze(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
+def _haze(lungs: np.ndarray, cells: Cells, body: np.ndarray, smooth: np.ndarray, figures: dict) -> list[Sign]:
     """Whether around the lungs there is what is neither lung nor tissue: healthy lungs end within a few mm."""
     box = bounding_box(np.isin(lungs, (LEFT, RIGHT)), cells.spacing, 3 * HAZE_MM[0])
     away = distance(np.isin(lungs[box], (LEFT, RIGHT)), cells.spacing)
     near = max(HAZE_MM[0], 1.5 * max(cells.spacing[:2]))
     # Skin and airways have air beside them.
-    shell = (away > near) & (away < near + HAZE_MM[1]) & erode(body_of(cells), cells.spacing, 2 * HAZE_MM[0])[box]
+    shell = (away > near) & (away < near + HAZE_MM[1]) & erode(body, cells.spacing, 2 * HAZE_MM[0])[box]
     if (lungs[box] == AIRWAY).any():
         shell &= distance(lungs[box] == AIRWAY, cells.spacing) > 2 * HAZE_MM[0]
-    smooth = _smooth(cells)[box]  # noise is no haze
-    hazy = shell & (smooth > HAZE_HU[0]) & (smooth < HAZE_HU[1])
+    hazy = shell & (smooth[box] > HAZE_HU[0]) & (smooth[box] < HAZE_HU[1])
     share = figures["hazy_share"] = hazy.sum() / max(shell.sum(), 1)
     if share < HAZE_AMBER:
         return []
@@ -330,13 +331,13 @@ def _haze(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
 
 
 def _smooth(cells: Cells) -> np.ndarray:
+    """(k, j, i) HU with less noise, which is neither haze nor gas."""
     return ndimage.gaussian_filter(cells.hu.astype(np.float32), [SMOOTH_MM / step for step in cells.spacing[::-1]])
 
 
-def _gas(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list[Sign]:
+def _gas(lungs: np.ndarray, cells: Cells, smooth: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
     """Gas without lung in it: much of it anywhere, or a little right above the diaphragm, where bowel lies."""
     lung = np.isin(lungs, (LEFT, RIGHT))
-    smooth = _smooth(cells)
     limit = min(GAS_HU, np.percentile(smooth[lung], 25) - DARKER_HU)
     pockets, count = ndimage.label(lung & (smooth < limit))
     cell_ml = np.prod(cells.spacing) / 1000
@@ -362,10 +363,10 @@ def _gas(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> list
     return [Sign("gas", text, AMBER)]
 
 
-def _gas_outside(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
+def _gas_outside(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -> list[Sign]:
     """Gas right beside the lungs that is neither airway nor below the domes, where bowel and stomach have gas."""
     lung = np.isin(lungs, (LEFT, RIGHT))
-    gas = (cells.hu < OUTSIDE_HU) & (lungs == 0) & body_of(cells)
+    gas = (cells.hu < OUTSIDE_HU) & (lungs == 0) & body
     footprint = ndimage.binary_erosion(lung.any(axis=0), iterations=max(1, round(RIM_MM / cells.spacing[0])))
     # Slices above both domes; where the scan ends above them, all.
     lowest = np.where(footprint & ~lung[0], lung.argmax(axis=0), 0)

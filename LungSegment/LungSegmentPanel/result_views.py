@@ -32,7 +32,8 @@ def measure(volumeNode, segmentationNode) -> tuple:
     from CTVolumeLib import scene
     from LungSegmentLib import measure as measuring
 
-    key = (volumeNode.GetMTime(), volumeNode.GetImageData().GetMTime(), *segmenting.state(segmentationNode))
+    # Not the node's own time: a table under the scan changes that.
+    key = (volumeNode.GetImageData().GetMTime(), volumeNode.GetSpacing(), *segmenting.state(segmentationNode))
     if key not in _measured:
         labels = segmenting.labelsOf(volumeNode, segmentationNode)
         _measured.clear()
