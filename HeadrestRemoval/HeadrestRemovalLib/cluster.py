@@ -80,7 +80,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     steps("Finding the surfaces")
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     steps("Done")
-    return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), _warnings(volume, labels, body.cut))
+    return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), warnings_of(volume, labels, body.cut))
 
 
 def refuse_what_is_no_ct(volume: CTVolume) -> None:
@@ -92,6 +92,28 @@ def refuse_what_is_no_ct(volume: CTVolume) -> None:
     axial = volume.as_axial()
     _refuse_a_slice(axial)
     _fills_the_picture(cells_of(axial))
+
+
+def warnings_of(volume: CTVolume, labels: np.ndarray, cut: bool) -> tuple[tuple[str, str], ...]:
+    """What is to be said about labels, whatever method made them: pairs of a code and a sentence.
+
+    Args:
+        volume: the scan.
+        labels: (k, j, i) as in ``labels``.
+        cut: whether the picture cuts the patient.
+    """
+    found = [_CUT] if cut else []
+    if not (labels >= min(EQUIPMENT)).any():
+        return (*found, _NONE)
+    dense_cm2 = contact_cm2(volume, labels, above_hu=DENSE_HU)
+    if dense_cm2 >= _TOUCHING_CM2:
+        text = f"Equipment as dense as skin touches the patient over {dense_cm2:.0f} cm2; the cut there is a guess."
+        found.append((TOUCHING, text))
+    if min(volume.array.shape) < _FEW_SLICES:
+        found.append(
+            (UNCERTAIN, "The scan has few slices, so that parts of patient and equipment are hard to tell apart.")
+        )
+    return tuple(found)
 
 
 def _refuse_a_slice(axial: CTVolume) -> None:
@@ -115,21 +137,6 @@ def _fills_the_picture(cells: Cells) -> bool:
             "Choose a CT; MR and PET have other values.",
         )
     return low > -200
-
-
-def _warnings(volume: CTVolume, labels: np.ndarray, cut: bool) -> tuple[tuple[str, str], ...]:
-    found = [_CUT] if cut else []
-    if not (labels >= min(EQUIPMENT)).any():
-        return (*found, _NONE)
-    dense_cm2 = contact_cm2(volume, labels, above_hu=DENSE_HU)
-    if dense_cm2 >= _TOUCHING_CM2:
-        text = f"Equipment as dense as skin touches the patient over {dense_cm2:.0f} cm2; the cut there is a guess."
-        found.append((TOUCHING, text))
-    if min(volume.array.shape) < _FEW_SLICES:
-        found.append(
-            (UNCERTAIN, "The scan has few slices, so that parts of patient and equipment are hard to tell apart.")
-        )
-    return tuple(found)
 
 
 class _Steps:

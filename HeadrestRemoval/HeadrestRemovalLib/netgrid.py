@@ -64,7 +64,8 @@ def of(axial: CTVolume) -> NetGrid:
         for k in range(slices):
             used = along_k[:, [k]].tocoo()
             if used.nnz:
-                picture = (along_i @ (along_j @ np.clip(axial.array[k], -1024, 3071).astype(np.float32)).T).T
+                plane = np.nan_to_num(np.clip(axial.array[k], -1024, 3071), nan=AIR_HU).astype(np.float32)
+                picture = (along_i @ (along_j @ plane).T).T
                 for cell, share in zip(used.row, used.data):
                     hu[cell] += np.float32(share) * picture
     hu[:, ~inside_j] = AIR_HU

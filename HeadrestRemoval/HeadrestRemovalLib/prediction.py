@@ -9,7 +9,6 @@ less harm than a lost piece of skin.
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,11 @@ from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
 from . import netgrid
+from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
 from .grid import slice_step
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT
-from .results import EquipmentResult, Progress
+from .results import TRUNCATED, EquipmentResult, Progress
 
 MODEL_NAME = "headrest-removal"
 PART = "shares"
@@ -74,9 +74,11 @@ def label(
         model: another than the shipped one.
 
     Raises:
-        CTError: ``no_body``, ``cancelled``; the model is missing or damaged.
+        CTError: ``not_ct``, ``no_body``, ``too_few_slices``, ``cancelled``; the model is missing or damaged.
     """
     model = model or load_model()
+    if first is None:
+        refuse_what_is_no_ct(volume)
     labels = np.zeros(volume.array.shape, np.uint8)
     axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
     grid = netgrid.of(axial)
@@ -87,10 +89,11 @@ def label(
         if not (target == PATIENT).any():
             raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
         _without_crumbs(target, voxel_ml)
-        return EquipmentResult(labels, "network", contact_cm2(volume, labels))
+        return EquipmentResult(labels, "network", contact_cm2(volume, labels), warnings_of(volume, labels, cut=False))
     given = volume.with_array(first.labels).as_axial().array
     _merge(target, given, ratio, axial.array, voxel_ml)
-    return replace(first, labels=labels, method="both", contact_cm2=contact_cm2(volume, labels))
+    cut = any(code == TRUNCATED for code, _ in first.warnings)
+    return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings_of(volume, labels, cut))
 
 
 def _onto_voxels(shares: np.ndarray, grid: netgrid.NetGrid, axial: CTVolume, labels: np.ndarray) -> np.ndarray:

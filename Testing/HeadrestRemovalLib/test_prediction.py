@@ -64,10 +64,11 @@ def test_true_shares_give_true_labels(gap):
 def test_both_separates_what_clustering_took_for_patient_and_keeps_the_rest():
     volume, truth = scene()
     given = np.where(truth == HEADREST, PATIENT, truth).astype(np.uint8)
-    first = EquipmentResult(given, warnings=(("touching", "It may touch."),))
+    first = EquipmentResult(given, warnings=(("truncated", "It is cut."), ("touching", "Out of date.")))
     result = prediction.label(volume, first, model=model_of(volume, truth))
     assert result.method == "both"
-    assert result.warnings == first.warnings
+    assert [code for code, _ in result.warnings] == ["truncated", "touching"]
+    assert "cm2" in result.warnings[1][1]
     left = np.count_nonzero((truth == HEADREST) & (result.labels != HEADREST)) / np.count_nonzero(truth == HEADREST)
     assert left < 0.05
     assert lost_ml(result.labels, truth) < 0.5
