@@ -27,7 +27,7 @@ _NOSE_MM, _RIM_MM = 18.0, 5.0
 _PART_ML, _SURE_ML = 0.4, 3.0
 _RAIL_MM = 22.0
 _WALL_MM, _SKIN_HU = 10.0, -550
-_BLURRED_HU, _END_MM = -850, 4.0
+_BLURRED_HU, _END_MM, _TABLE_SHARE = -850, 4.0, (0.5, 0.9)
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU = (-960, -450)
 
@@ -79,9 +79,12 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     head, scalp = head_slices(cells, body)
     body |= _small_parts(solid & ~body, body, head, cells)
     inside = _filled(body, solid, cells, padding)
-    inside |= _blurred_ends(inside, cells)
+    faint = (cells.hu > _BLURRED_HU) & ~inside
+    lasting = presence(faint, cells)  # tables go on from slice to slice
+    inside |= _blurred_ends(inside, cells) & faint & (lasting < _TABLE_SHARE[0])
     # Where streaks darken the skin, it is still denser than foam.
-    inside |= grow(inside, step, step) & (cells.hu > _SKIN_HU) & ~solid & ~padding
+    dark = (cells.hu > _SKIN_HU) & ~solid & ~padding & (lasting < _TABLE_SHARE[1])
+    inside |= grow(inside, step, step) & dark
     edge = padding.copy()
     edge[[0, -1]] = edge[:, [0, -1]] = True
     near_edge = ndimage.binary_dilation(edge, iterations=2)
@@ -206,14 +209,9 @@ def _filled(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarr
 
 
 def _blurred_ends(body: np.ndarray, cells: Cells) -> np.ndarray:
-    """Where the body ends between two slices (a breast, the chin, a fold), they show it faintly.
-
-    Tables are as faint, but go on from slice to slice.
-    """
-    faint = (cells.hu > _BLURRED_HU) & ~body
-    count = max(1, round(_END_MM / cells.spacing[2])) if cells.spacing[2] <= _END_MM else 1
-    ends = grow_along(body, count) & faint
-    return ends & ~(presence(faint, cells) > 0.5) if ends.any() else ends
+    """Where the body ends between two slices (a breast, the chin, a fold), they show it in part."""
+    count = max(1, round(_END_MM / cells.spacing[2]))
+    return grow_along(body, count)
 
 
 def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarray) -> np.ndarray:

@@ -23,7 +23,11 @@ _BESIDE_SHARE = 0.35
 
 _STEADY, _LENGTH_MM = 0.6, 40.0
 _WIDE_MM = 300.0
+_SIDEWAYS = 0.5
+"""Few people lie on their side, and holders rise beside a head."""
+
 _SMALL_ML = 60.0
+_LASTING = 0.05
 
 
 def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
@@ -37,7 +41,8 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
     if not mask.any():
         return np.zeros(mask.shape, np.uint8)
     steady = presence(mask, cells) > _STEADY
-    turns = _turns_to_back(mask & steady if (mask & steady).any() else mask, body.mask)
+    lasting = mask & steady
+    turns = _turns_to_back(lasting, body.mask) if lasting.sum() > _LASTING * mask.sum() else 0
     turned, inside, steady = (np.rot90(array, turns, (1, 2)) for array in (mask, body.mask, steady))
     step = cells.spacing[1] if turns % 2 == 0 else cells.spacing[0]
     across = cells.spacing[0] if turns % 2 == 0 else cells.spacing[1]
@@ -62,14 +67,13 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
 
 def _turns_to_back(mask: np.ndarray, body: np.ndarray) -> int:
     """Quarter turns of the slices after which most of the equipment lies behind the patient, in the last rows."""
-    best, most = 0, -1
+    found = []
     for turns in (0, 2, 1, 3):
         turned, inside = np.rot90(mask, turns, (1, 2)), np.rot90(body, turns, (1, 2))
         _, back = _front_and_back(inside)
-        found = np.count_nonzero(turned & (np.arange(turned.shape[1])[None, :] > back[:, None])[:, :, None])
-        if found > 1.2 * most:
-            best, most = turns, found
-    return best
+        behind = np.arange(turned.shape[1])[None, :] > back[:, None]
+        found.append((np.count_nonzero(turned & behind[:, :, None]) * (1.0 if turns % 2 == 0 else _SIDEWAYS), turns))
+    return max(found, key=lambda one: one[0])[1]
 
 
 def _front_and_back(body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

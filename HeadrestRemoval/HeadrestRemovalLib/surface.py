@@ -51,7 +51,7 @@ def onto_voxels(
         inside, near = large(inner), large(outer)
         there, beside = large(kind), large(spread)
         patient = inside | (near & (plane > SKIN_HU) & ((there == 0) | large(body.mask)))
-        skin = grow(patient[None], 1.0, 1.0)[0] & near & (plane > _SHARED_HU) & (there == 0)
+        skin = grow(patient[None], 1.0, 1.0)[0] & near & (plane > _SHARED_HU) & (beside == 0)
         patient |= skin | (large(equipment.hair) & (plane > equipment.faint_hu))
         more = np.where(
             large(hard), plane > equipment.faint_hu + _NOISE_HU, _smooth(plane, beside, size) > equipment.faint_hu
