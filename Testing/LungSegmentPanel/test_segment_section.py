@@ -82,6 +82,32 @@ def test_apply_again_replaces_only_the_own_segments(slicer_app, panel, volume, p
     assert names(segmentation) == ["tumour", "left lung"]
 
 
+def test_the_segment_editor_can_undo_apply_and_clear(slicer_app, panel, volume, monkeypatch):
+    """What was there before is put away before it is replaced, where the Segment Editor has the segmentation open."""
+    from CTVolumeLib import scene_segments
+
+    kept = []
+
+    def putAway(segmentation):
+        kept.append((names(segmentation), segmentation.GetSegmentation().GetMTime()))
+
+    monkeypatch.setattr(scene_segments, "save_undo_state", putAway)
+    assert volume.GetStorageNode() is None, "scans that were never saved have none"
+    segmentation = apply(slicer_app, panel, volume)
+    before = segmentation.GetSegmentation().GetMTime()
+    panel.widget.parameterNode.thresholdHu = -500
+    apply(slicer_app, panel, volume)
+    assert kept[-1] == (["left lung", "right lung", "trachea"], before)
+    slicer_app.click(panel.ui.differenceButton)
+    slicer_app.click(panel.ui.clearButton)
+    assert [state for state, _time in kept] == [
+        [],
+        ["left lung", "right lung", "trachea"],
+        ["left lung", "right lung", "trachea"],
+        ["left lung", "right lung", "trachea", "dense in lungs"],
+    ]
+
+
 def test_another_scan_gets_a_segmentation_of_its_own(slicer_app, panel, volume, patient):
     first = apply(slicer_app, panel, volume)
     other = show(patient.volume.with_array(patient.volume.array.copy()), "later")
