@@ -120,7 +120,7 @@ class RemoveSection(ApplySection):
         super()._onNodeRemoved(caller, event, node)
         if node.IsA("vtkMRMLScalarVolumeNode") and not slicer.mrmlScene.IsClosing():
             comparing.removeOrphans(slicer.mrmlScene)
-            if self._entered:  # the cleaned scan, perhaps
+            if self._entered and not self._attempting:  # the cleaned scan, perhaps
                 self.refresh()
 
     def refresh(self) -> None:
