@@ -19,7 +19,7 @@ import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 
-from . import cluster, equipment, evaluation_cases, evaluation_page, evaluation_recipe
+from . import cluster, equipment, evaluation_cases, evaluation_page, evaluation_pictures, evaluation_recipe
 from .contact import contact_cm2
 from .evaluation_cases import Case
 from .grid import slice_step
@@ -30,6 +30,9 @@ TISSUE_HU = -300
 
 SEEN_HU = -900
 """Equipment above this is seen in pictures and renderings."""
+
+AIR_HU = -970
+"""What is fainter is air and its noise."""
 
 RECIPE, RECIPE_LOW, CLUSTERING, NETWORK, BOTH = "recipe", "recipe at -300 HU", "clustering", "network", "both"
 METHODS = (RECIPE, RECIPE_LOW, CLUSTERING, NETWORK, BOTH)
@@ -56,7 +59,9 @@ class Row:
         lost_ml: their volume.
         lost_voxels: their number.
         lost_all_ml: of all the patient within the skin, lungs, hair and open airways included.
-        headrest_dice: of the headrest, None where the case has none; the headrest's blurred edge is not scored.
+        headrest_dice: of the headrest, None where the case has none. Its blurred edge is not scored, and neither is
+            plain air, whose label changes nothing.
+        strict_dice: the same with plain air scored.
         equipment_dice: of all equipment, None without.
         contact_cm2: where patient and equipment touch in truth.
         warned: codes of the warnings.
@@ -78,6 +83,7 @@ class Row:
     lost_voxels: int
     lost_all_ml: float
     headrest_dice: float | None
+    strict_dice: float | None
     equipment_dice: float | None
     contact_cm2: float
     warned: tuple[str, ...] = ()
@@ -139,6 +145,7 @@ def compare(
     tissue, seen = patient & (volume.array > TISSUE_HU), there & (volume.array > SEEN_HU)
     lost, left, left_seen = tissue & removed, there & ~removed, seen & ~removed
     scored = ~case.rim
+    matters = scored & ((volume.array > AIR_HU) | there)
     return Row(
         case=case.name, kind=case.kind, source=case.source, person=case.person, method=method,
         equipment_ml=_ml(there, millilitre),
@@ -146,8 +153,9 @@ def compare(
         left_ml=_ml(left_seen, millilitre),
         lost_percent=_percent(lost, tissue) or 0.0, lost_ml=_ml(lost, millilitre), lost_voxels=int(lost.sum()),
         lost_all_ml=_ml(patient & removed, millilitre),
-        headrest_dice=_dice(_headrest(labels, method) & scored, truth == HEADREST),
-        equipment_dice=_dice(removed & scored & ((volume.array > -980) | there), there),
+        headrest_dice=_dice(_headrest(labels, method) & matters, truth == HEADREST),
+        strict_dice=_dice(_headrest(labels, method) & scored, truth == HEADREST),
+        equipment_dice=_dice(removed & matters, there),
         contact_cm2=round(contact_cm2(volume, truth), 1),
         warned=tuple(warned), seconds=round(seconds, 2), refused=refused,
     )  # fmt: skip
@@ -212,7 +220,7 @@ def _usable(methods: Sequence[str]) -> list[str]:
 @click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only this; may be repeated.")
 @click.option("--kind", "kinds", multiple=True, help="Only this class of case; may be repeated.")
 @click.option("--every", default=1, show_default=True, help="Take only each so many of the cases.")
-@click.option("--document/--no-document", default=True, help="Write Docs/Headrest.md from all rows.")
+@click.option("--document/--no-document", default=True, help="Write Docs/Headrest.md and its picture.")
 def main(
     data: Path, file: Path, methods: tuple[str, ...], kinds: tuple[str, ...], every: int, document: bool
 ) -> None:  # fmt: skip
@@ -242,6 +250,7 @@ def main(
             )
     if document:
         evaluation_page.write(rows, data)
+        evaluation_pictures.write(data)
 
 
 if __name__ == "__main__":

@@ -76,11 +76,11 @@ class Scene:
     def away(self) -> np.ndarray:
         """(k, j, i) mm from the patient, 0 inside, also in the nostrils and the mouth: nothing is put there."""
         if self._away is None:
-            closed = self.patient.mask.copy()
-            for plane in closed:
+            filled = self.patient.mask.copy()
+            for plane in filled:
                 if plane.any():
-                    plane[...] = _closed(plane, 9.0 / self.step[1])
-            self._away = ndimage.distance_transform_edt(~closed, self.step).astype(np.float32)
+                    plane[...] = closed(plane, 9.0 / self.step[1])
+            self._away = ndimage.distance_transform_edt(~filled, self.step).astype(np.float32)
         return self._away
 
     def head_box(self) -> tuple[float, float, float, float, float, float]:
@@ -320,7 +320,7 @@ def front_of(scene: Scene) -> np.ndarray:
     return np.where(mask.any(axis=1), scene.y[0, :, 0][mask.argmax(axis=1)], np.inf)
 
 
-def _closed(plane: np.ndarray, pixels: float) -> np.ndarray:
+def closed(plane: np.ndarray, pixels: float) -> np.ndarray:
     """A slice whose openings narrower than twice as many pixels are closed."""
     grown = ndimage.distance_transform_edt(~plane) <= pixels
     return plane | (ndimage.distance_transform_edt(ndimage.binary_fill_holes(grown)) > pixels)

@@ -14,7 +14,7 @@ from CTVolumeLib.volume import CTVolume
 
 from . import equipment, remove
 
-VIEWS = (("gc01", -35.0, 15.0, 2.0), ("gh01", 155.0, 12.0, 1.4))
+VIEWS = (("ch01", 145.0, 20.0, 1.6), ("gh01", 155.0, 12.0, 1.4))
 """Scan, azimuth and elevation in degrees, mm of a pixel."""
 
 _GAP = 12

@@ -63,7 +63,12 @@ def test_the_blurred_edge_is_nobodys_fault_but_air_beyond_is():
     labels[:, 6] = HEADREST
     assert evaluation.compare(case, "clustering", labels).headrest_dice == 1.0
     labels[:, 7] = HEADREST
+    case.volume.array[:, 7] = -900
     assert evaluation.compare(case, "clustering", labels).headrest_dice == pytest.approx(2 / 3, abs=1e-3)
+    case.volume.array[:, 7] = -1000
+    row = evaluation.compare(case, "clustering", labels)
+    assert row.headrest_dice == 1.0, "plain air"
+    assert row.strict_dice == pytest.approx(2 / 3, abs=1e-3)
 
 
 def test_a_headrest_called_table_is_removed_but_no_headrest():
