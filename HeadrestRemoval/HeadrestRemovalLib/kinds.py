@@ -47,6 +47,10 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
     step = cells.spacing[1] if turns % 2 == 0 else cells.spacing[0]
     across = cells.spacing[0] if turns % 2 == 0 else cells.spacing[1]
     front, back = _front_and_back(inside)
+    if body.head.any():
+        # At the vertex a slice shows little of the head; what is beside that is beside the head, too.
+        front = np.where(body.head, front[body.head].min(), front)
+        back = np.where(body.head, back[body.head].max(), back)
     rows = np.arange(turned.shape[1])[None, :]
     behind = rows > (back - _BACK_MM / step)[:, None]
     beside = rows > (front + _BESIDE_SHARE * (back - front))[:, None]
