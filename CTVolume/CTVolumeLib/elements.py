@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -113,8 +113,7 @@ class Elements:
 
     def word(self, name: str, pattern: str) -> str:
         """A text of the form that the standard prescribes, or nothing."""
-        text = self.text(name)
-        return text if re.fullmatch(pattern, text) else ""
+        return _word(self.text(name), pattern)
 
     def numbers(self, name: str) -> tuple[float, ...]:
         """All values as finite numbers, or none."""
@@ -122,20 +121,8 @@ class Elements:
         if value is None:
             return ()
         if isinstance(value, bytes):
-            order = "<" if little else ">"
-            code = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}.get(vr)
-            if code:
-                count = len(value) // struct.calcsize(code)
-                values = struct.unpack(f"{order}{count}{code}", value[: count * struct.calcsize(code)])
-            else:
-                values = value.decode("latin-1").strip(" \0").split("\\")
-        else:
-            values = value if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") else [value]
-        try:
-            numbers = tuple(float(item) for item in values)
-        except (TypeError, ValueError, OverflowError):
-            return ()
-        return numbers if all(map(math.isfinite, numbers)) else ()
+            return _stored_numbers(vr, value, little)
+        return _finite(value if isinstance(value, (list, tuple)) or hasattr(value, "__iter__") else [value])
 
     def number(self, name: str) -> float | None:
         """The first value."""
@@ -205,7 +192,33 @@ class Elements:
         return text if known and not re.search(r"\d{4,}", text) else None
 
 
-@lru_cache(maxsize=256)  # all slices of a series have the same
+# Most values are the same in all slices of a series, so what has been made of them is kept for a while.
+
+
+@lru_cache(maxsize=1024)
+def _word(text: str, pattern: str) -> str:
+    return text if re.fullmatch(pattern, text) else ""
+
+
+@lru_cache(maxsize=1024)
+def _stored_numbers(vr: str, value: bytes, little: bool) -> tuple[float, ...]:
+    """The numbers that the bytes of an element stand for, or none."""
+    code = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}.get(vr)
+    if not code:
+        return _finite(value.decode("latin-1").strip(" \0").split("\\"))
+    count = len(value) // struct.calcsize(code)
+    return _finite(struct.unpack(f"{'<' if little else '>'}{count}{code}", value[: count * struct.calcsize(code)]))
+
+
+def _finite(values: Iterable[Any]) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(item) for item in values)
+    except (TypeError, ValueError, OverflowError):
+        return ()
+    return numbers if all(map(math.isfinite, numbers)) else ()
+
+
+@lru_cache(maxsize=256)
 def _perpendicular(numbers: tuple[float, ...]) -> tuple[float, ...] | None:
     """Unit vectors at right angles, or None where they are too far from that."""
     row, column = np.array(numbers[:3]), np.array(numbers[3:])

@@ -13,7 +13,6 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.uid import (
-    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -311,7 +310,7 @@ def _problem(
         return None
     if pixels.encapsulated:
         return ("truncated", "it is cut off") if pixels.length < 16 else None
-    if UID(pixels.transfer_syntax) in NATIVE or not pixels.transfer_syntax:
+    if pixels.transfer_syntax in NATIVE or not pixels.transfer_syntax:
         bytes_each = {"f4": 4, "f8": 8}.get(pixels.floats, pixels.allocated // 8)
         surplus = pixels.length - pixels.rows * pixels.columns * bytes_each * pixels.frames
         if surplus < 0 and place[0] + place[2] > size:

@@ -24,6 +24,7 @@ _SHORT = frozenset((
     b"ST", b"TM", b"UI", b"UL", b"US",
 ))  # fmt: skip
 _PIXELS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+_PIXEL_GROUP = 0x7FE0
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _MEDIA_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
@@ -86,12 +87,23 @@ def _scan(data: bytes, wanted: Container[int], never: Container[int]) -> Scanned
     elements: dict[int, tuple[str, bytes]] = {}
     position, size, before = start, len(data), 0
     while True:
-        tag, vr, length, value = _element(data, position, implicit)
-        if tag in _PIXELS:
-            return Scanned(elements, syntax, meta.get(_MEDIA_CLASS, ""), implicit, (value, tag, length))
+        # As _element has it, without the call: this loop is most of the time.
+        if implicit:
+            group, number, length = _implicit(data, position)
+            vr, value = b"", position + 8
+        else:
+            group, number, vr, length = _explicit(data, position)
+            value = position + 8
+            if vr not in _SHORT:
+                if vr not in _LONG:
+                    raise _UnusualError
+                length, value = _length(data, value)[0], position + 12
+        tag = group << 16 | number
         if tag <= before or tag in never:  # out of order: damaged, or read with the wrong syntax
             raise _UnusualError
         before = tag
+        if group == _PIXEL_GROUP and tag in _PIXELS:
+            return Scanned(elements, syntax, meta.get(_MEDIA_CLASS, ""), implicit, (value, tag, length))
         if length == _UNDEFINED:
             position = _after_sequence(data, value, implicit, vr)
         else:

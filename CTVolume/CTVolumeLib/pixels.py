@@ -346,7 +346,7 @@ def _decode_one(header: SliceHeader, files: Files) -> np.ndarray:
 
 def _is_native(header: SliceHeader) -> bool:
     pixels = header.pixels
-    return pixels.offset is not None and not pixels.encapsulated and UID(pixels.transfer_syntax) in NATIVE
+    return pixels.offset is not None and not pixels.encapsulated and pixels.transfer_syntax in NATIVE
 
 
 def _dtype(header: SliceHeader) -> np.dtype:
