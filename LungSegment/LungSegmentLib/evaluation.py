@@ -48,7 +48,7 @@ class Row:
         colour: of the light, or "refused".
         signs: codes of the light's reasons.
         millilitres: of the truth.
-        held_out: made ill in a way that no limit of the light was chosen on.
+        held_out: made ill by ``evaluation_heldout``.
     """
 
     scan: str

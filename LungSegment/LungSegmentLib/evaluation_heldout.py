@@ -2,8 +2,8 @@
 
 Disease has other shapes here: planes through a lung in any direction, balls at its wall, fluid with a level, a rind
 along the ribs, gas of a pneumothorax, bowel that bulges into the chest. So have scanners: blurred and displaced slices,
-sharp and soft kernels, a field of view that is too narrow, and headers with a wrong spacing. No limit of the light is
-to be chosen by what comes out here.
+sharp and soft kernels, a field of view that is too narrow, and headers with a wrong spacing. A first look at a part of
+them told which signs were missing (in front, at the apices, gas beside the lungs); no limit is to be fitted to them.
 """
 
 from __future__ import annotations

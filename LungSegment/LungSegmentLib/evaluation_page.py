@@ -81,7 +81,9 @@ def page(rows: Sequence[Row], licences: dict[str, str]) -> str:
             "",
             *_light_table(ill),
             "",
-            "Made ill in other ways, on which no limit was chosen (`evaluation_heldout.py`; a part of all):",
+            "Made ill in other ways (`evaluation_heldout.py`; a part of all). Limits were chosen on those above; a"
+            " first look at a part of these added signs (front, apices, gas beside the lungs, upper parts), so they are"
+            " not wholly unseen:",
             "",
             *_light_table(held_out),
             "",

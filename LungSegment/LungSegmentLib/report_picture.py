@@ -30,6 +30,9 @@ _SHORTEST_MM = 100.0
 _AROUND_MM = 70.0
 """Of a scan that is longer than the lungs this much is shown above and below them."""
 
+_COLUMNS, _LINE = 74, 0.078
+"""Letters in a line of words, and its height as a share of their box."""
+
 _USE = "Research use only, not a medical device."
 
 
@@ -113,7 +116,8 @@ def _show(axes: Axes, picture: render.Picture, title: str, upward: str) -> None:
     axes.set_facecolor("black")
     for x, side in ((0.02, "R"), (0.98, "L")):
         axes.text(x, 0.97, side, color="white", transform=axes.transAxes, va="top", fontsize=9,
-                  ha="left" if side == "R" else "right")  # fmt: skip
+                  ha="left" if side == "R" else "right",
+                  bbox={"facecolor": "black", "edgecolor": "none", "pad": 1.5})  # fmt: skip
 
 
 def _outline(axes: Axes, picture: render.Picture, color: str) -> None:
@@ -131,22 +135,28 @@ def _outline(axes: Axes, picture: render.Picture, color: str) -> None:
 def _say(axes: Axes, light: Light | None, measures: Sequence[LungMeasures], refused: str) -> None:
     """The light and the figures, line by line."""
     axes.axis("off")
+    said = [] if light is None else [f"- {sign.text}" for sign in (*light.signs, *light.notes)]
+    for scale in (1.0, 0.9, 0.8, 0.7, 0.6):  # many reasons are written smaller
+        columns = round(_COLUMNS / scale)
+        lines = sum(len(textwrap.wrap(text, columns)) for text in said) + len(measures) + 2.5
+        if lines * _LINE * scale < 0.98:
+            break
     y = 0.98
 
-    def write(text: str, **kwargs: object) -> None:
+    def write(text: str, *, fontsize: float = 9, **kwargs: object) -> None:
         nonlocal y
-        for line in textwrap.wrap(text, 74) or [""]:
-            axes.text(0.0, y, line, transform=axes.transAxes, va="top", **{"fontsize": 9, **kwargs})
-            y -= 0.078
+        for line in textwrap.wrap(text, columns) or [""]:
+            axes.text(0.0, y, line, transform=axes.transAxes, va="top", fontsize=fontsize * scale, **kwargs)
+            y -= _LINE * scale
 
     if light is None:
         write(refused, color=_LIGHTS["red"], fontweight="bold")
         return
     words = {"green": "nothing speaks against the result", "amber": "look at it", "red": "do not trust it unseen"}
     write(f"● {light.colour}: {words[light.colour]}", color=_LIGHTS[light.colour], fontweight="bold", fontsize=11)
-    for sign in (*light.signs, *light.notes):
-        write(f"- {sign.text}")
-    y -= 0.04
+    for text in said:
+        write(text)
+    y -= 0.5 * _LINE * scale
     row = "{:<11}{:>9}{:>9}{:>9}{:>10}{:>10}"
     mono = {"family": "monospace", "fontsize": 8}
     write(row.format("", "volume", "mean", "mass", "< -950", "15th pct"), **mono, fontweight="bold")
@@ -154,18 +164,18 @@ def _say(axes: Axes, light: Light | None, measures: Sequence[LungMeasures], refu
         if not one.volume_ml:
             write(f"{one.name:<11}{'none':>9}", **mono)
             continue
-        axes.text(0.0, y, row.format(
+        write(row.format(
             one.name, f"{one.volume_ml:.0f} mL", f"{one.mean_hu:.0f} HU", f"{one.mass_g:.0f} g",
             f"{one.below_950_percent:.1f} %", f"{one.percentile_15_hu:.0f} HU",
-        ), transform=axes.transAxes, va="top", **mono)  # fmt: skip
-        y -= 0.078
+        ), **mono)  # fmt: skip
 
 
 def _chart(axes: Axes, axial: CTVolume, labels: np.ndarray) -> None:
     hu, parts = histogram(axial, labels)
     for value in (LEFT, RIGHT):
         axes.step(hu, parts[_NAMES[value]], where="post", color=COLORS[value], label=_NAMES[value])
-    axes.plot([], [], color=COLORS[AIRWAY], label=f"{_NAMES[AIRWAY]} (outline)")
+    if (labels == AIRWAY).any():
+        axes.plot([], [], color=COLORS[AIRWAY], label=f"{_NAMES[AIRWAY]} (outline)")
     axes.set_xlabel("HU", fontsize=8)
     axes.set_ylabel("mL per 10 HU", fontsize=8)
     axes.tick_params(labelsize=7)
