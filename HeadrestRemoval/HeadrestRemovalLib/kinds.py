@@ -13,7 +13,7 @@ from .components import components
 from .constant import presence
 from .grid import Cells
 from .labels import HEADREST, OTHER, TABLE
-from .shapes import ALL_AROUND
+from .shapes import ALL_AROUND, grow
 
 _BACK_MM = 30.0
 """Tables are hollow, so that their sides rise beside the back."""
@@ -90,13 +90,18 @@ def _front_and_back(body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _goes_on_from_the_trunk(mask: np.ndarray, behind: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
-    """Behind the head what is at the same place as the table behind the trunk."""
-    trunk = ~head
-    if np.count_nonzero(trunk) * cells.spacing[2] < _LENGTH_MM or not head.any():
-        return np.zeros_like(mask)
-    table = (mask & behind[:, :, None])[trunk]
-    near = table[-max(3, round(2 * _LENGTH_MM / cells.spacing[2])) :]  # the part of it next to the head
-    return (near.mean(axis=0) > _STEADY)[None] & head[:, None, None] & mask
+    """Behind the head what goes on, slice by slice, from the table behind the trunk."""
+    result = np.zeros_like(mask)
+    trunk = np.flatnonzero(~head)
+    if len(trunk) * cells.spacing[2] < _LENGTH_MM or not head.any():
+        return result
+    near = trunk[-max(3, round(2 * _LENGTH_MM / cells.spacing[2])) :]  # the part of it next to the head
+    going = (mask & behind[:, :, None])[near].mean(axis=0) > _STEADY
+    beside = grow(mask, cells.step_mm, cells.step_mm)
+    for k in range(near[0], len(mask)):
+        going &= beside[k]
+        result[k] = grow(going[None], cells.step_mm, cells.step_mm)[0] & mask[k]
+    return result & head[:, None, None]
 
 
 def _wide(mask: np.ndarray, step: float) -> np.ndarray:

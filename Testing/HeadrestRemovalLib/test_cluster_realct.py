@@ -1,0 +1,62 @@
+"""Real scans: of organs that others outlined not a voxel goes; tables and holders do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CTVolumeLib import volumefile
+from HeadrestRemovalLib import cluster
+from HeadrestRemovalLib.labels import HEADREST, PATIENT, TABLE
+
+SCANS = {
+    "ch01": ("lung", "airway", "solid"),
+    "ch13": ("lung", "airway"),
+    "ch14": ("lung", "airway", "solid"),
+    "ch17": ("lung", "airway"),
+    "ab05": ("lung", "liver", "hips", "femurs", "vertebrae"),
+    "ga02": ("liver", "bone", "skin"),
+    "wb01": ("lung", "airway"),
+}
+
+
+def labels_of(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray, float]:
+    volume = volumefile.read(folder / "vol" / f"{name}.nii.gz")
+    return volume.array, cluster.label(volume).labels, float(np.prod(volume.spacing) / 1000)
+
+
+@pytest.mark.realct
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCANS)
+def test_no_voxel_of_an_organ_is_taken(ct_data, name):
+    _, labels, _ = labels_of(ct_data, name)
+    for organ in SCANS[name]:
+        mask = sitk.GetArrayFromImage(sitk.ReadImage(str(ct_data / "mask" / f"{name}_{organ}.nii.gz"))) > 0
+        assert mask.any()
+        assert np.count_nonzero(mask & (labels > PATIENT)) == 0, organ
+
+
+@pytest.mark.realct
+def test_a_lung_that_the_field_of_view_cuts_is_patient(ct_data):
+    hu, labels, millilitres = labels_of(ct_data, "ch05")
+    rows = np.arange(hu.shape[1])[None, :, None]
+    lung = (hu > -950) & (hu < -700) & (rows < 120)  # the table lies further back
+    assert np.count_nonzero(lung & (labels == PATIENT)) * millilitres > 700
+    assert np.count_nonzero((labels == TABLE) & (rows < 100)) * millilitres < 5
+
+
+@pytest.mark.realct
+@pytest.mark.parametrize(("name", "least_ml"), [("head01", 700), ("gh01", 1500), ("kh06", 700)])
+def test_holders_of_real_heads_go_and_bone_stays(ct_data, name, least_ml):
+    hu, labels, millilitres = labels_of(ct_data, name)
+    assert np.count_nonzero(labels == HEADREST) * millilitres > least_ml
+    from scipy import ndimage
+
+    brain = ndimage.binary_erosion((hu > 0) & (hu < 80), iterations=3)  # deep in the head
+    assert np.count_nonzero(brain & (labels > PATIENT)) == 0
+    parts, _ = ndimage.label(hu > 250)
+    skull = parts == np.bincount(parts.ravel())[1:].argmax() + 1
+    # Where a holder touches the head its shell is one part with the bone; more than that would be the skull itself.
+    assert np.count_nonzero(skull & (labels > PATIENT)) < 0.03 * np.count_nonzero(skull)

@@ -1,0 +1,63 @@
+"""Headrest, table and others around a head on a trunk, and which slices are the head's."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+from CTVolumeLib import phantom
+from CTVolumeLib.phantom import Phantom, PhantomParameters
+from CTVolumeLib.phantom_tissue import HEADREST as IN_HEADREST
+from CTVolumeLib.phantom_tissue import TABLE as IN_TABLE
+from HeadrestRemovalLib import cluster, head
+from HeadrestRemovalLib.grid import cells_of
+from HeadrestRemovalLib.labels import HEADREST, PATIENT, TABLE
+from HeadrestRemovalLib.results import EquipmentResult
+
+
+@functools.cache
+def made(headrest: str) -> Phantom:
+    """Vertex to shoulders."""
+    return phantom.make(PhantomParameters(coverage=(-0.01, 0.2), headrest=headrest, spacing=(2.0, 2.0, 4.0)))
+
+
+@functools.cache
+def found(headrest: str) -> EquipmentResult:
+    return cluster.label(made(headrest).volume)
+
+
+@pytest.mark.parametrize("headrest", ["flat", "curved", "box"])
+def test_the_headrest_and_the_table_are_told_apart(headrest):
+    labels, scan = found(headrest).labels, made(headrest)
+    above = (scan.volume.superior() > scan.landmarks["C7"] + 20)[:, None, None]  # below are the shoulders
+    for value, inside, where in ((HEADREST, IN_HEADREST, above), (TABLE, IN_TABLE, True)):
+        kinds = labels[(scan.labels == inside) & (labels > PATIENT) & where]
+        assert np.mean(kinds == value) > 0.95, (headrest, value)
+
+
+def test_the_same_patient_prone():
+    """Turned about z in the scanner, the table still lies where the back was, in front."""
+    volume = made("curved").volume
+    turned = volume.with_array(volume.array[:, ::-1, ::-1])
+    labels = cluster.label(turned).labels[:, ::-1, ::-1]
+    assert np.mean(labels == found("curved").labels) > 0.999
+
+
+def test_slices_of_the_head():
+    scan = made("curved")
+    cells = cells_of(scan.volume.as_axial())
+    in_head, scalp = head.head_slices(cells, np.isin(scan.labels, (0, IN_HEADREST, IN_TABLE), invert=True))
+    z = scan.volume.superior()
+    assert in_head[z > scan.landmarks["C1"]].all()
+    assert not in_head[z < scan.landmarks["Aortic arch"]].any()
+    assert scalp[z > scan.landmarks["Center of orbit"] + 40].all()
+    assert not scalp[z < scan.landmarks["C1"]].any()
+
+
+def test_a_trunk_has_no_head():
+    scan = phantom.make(PhantomParameters(coverage=(0.2, 0.45), spacing=(3.0, 3.0, 8.0)))
+    cells = cells_of(scan.volume.as_axial())
+    in_head, scalp = head.head_slices(cells, scan.masks["patient"])
+    assert not in_head.any()
+    assert not scalp.any()
