@@ -111,19 +111,30 @@ def _body(cells: np.ndarray) -> np.ndarray:
     dense = cells > BODY_HU
     plane = ndimage.generate_binary_structure(3, 1)
     plane[[0, 2]] = False
-    core = ndimage.binary_erosion(dense, plane)
+    core = ~_grown(~dense)
+    core[:, [0, -1]] = core[:, :, [0, -1]] = False
     labels, found = ndimage.label(core, ndimage.generate_binary_structure(3, 1))
     if found == 0:
         return np.zeros_like(dense)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    body = ndimage.binary_dilation(labels == sizes.argmax(), plane, iterations=2) & dense
+    body = _grown(_grown(labels == sizes.argmax())) & dense
     outside, count = ndimage.label(~body, plane)
     touching = np.zeros(count + 1, dtype=bool)
     for edge in (outside[:, 0], outside[:, -1], outside[:, :, 0], outside[:, :, -1]):
         touching[edge.ravel()] = True
     touching[0] = False
     return ~touching[outside]
+
+
+def _grown(mask: np.ndarray) -> np.ndarray:
+    """With the four neighbours of each cell in its slice; ndimage's dilation takes ten times as long."""
+    grown = mask.copy()
+    grown[:, 1:] |= mask[:, :-1]
+    grown[:, :-1] |= mask[:, 1:]
+    grown[:, :, 1:] |= mask[:, :, :-1]
+    grown[:, :, :-1] |= mask[:, :, 1:]
+    return grown
 
 
 def _centre(body: np.ndarray) -> tuple[int, int]:

@@ -7,6 +7,7 @@ Uncompressed pixels are read straight into their place in the array. Compressed 
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import math
 import tempfile
@@ -33,6 +34,8 @@ LOWEST_HU = -1500
 
 _INT16 = np.iinfo(np.int16)
 _THREADS = 2
+_AT_ONCE = 8
+"""Files that a thread is given at once."""
 
 logger = logging.getLogger(__name__)
 
@@ -308,10 +311,14 @@ def _fill(
         else:
             tasks.append([index])
     good = [done_before]
+    # Uncompressed slices are read faster than they are handed to another thread one by one.
+    size = _AT_ONCE if _is_native(headers[done_before]) else 1
+    bundles = [tasks[first : first + size] for first in range(0, len(tasks), size)]
     with ThreadPoolExecutor(threads) as pool:  # which starts threads when it is given something to do
         run = map if threads == 1 else pool.map
         try:
-            for done in run(lambda task: _run(task, headers, files, target), tasks):
+            results = run(lambda bundle: [_run(task, headers, files, target) for task in bundle], bundles)
+            for done in itertools.chain.from_iterable(results):
                 good += done
                 if progress is not None and progress(len(good), len(headers), "Reading slices") is False:
                     raise CTError("cancelled", "Reading was cancelled.")
