@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+import qt
 import slicer
 import slicer.util
 import vtk
@@ -94,7 +95,7 @@ class ApplySection(ScanSection):
 
     def __init__(self, widget, uiFile: str, title: str, toolTip: str) -> None:
         super().__init__(widget, uiFile, title, toolTip, collapsed=False)
-        self._running = self._cancelled = self._closed = self._entered = False
+        self._running = self._cancelled = self._closed = self._entered = self._refreshComes = False
         self._observedVolume = self._observedSegmentation = None
         self._layoutBefore = None
         self.ui.applyButton.connect("clicked()", self.onApply)
@@ -196,14 +197,22 @@ class ApplySection(ScanSection):
         self._observedSegmentation = segmentationNode
         if segmentationNode is not None:
             kinds = slicer.vtkSegmentation
-            for event in (kinds.SourceRepresentationModified, kinds.SegmentAdded, kinds.SegmentRemoved):
+            edits = (kinds.SourceRepresentationModified, kinds.SegmentModified)  # the latter alone by undo
+            for event in (*edits, kinds.SegmentAdded, kinds.SegmentRemoved):
                 self.addObserver(segmentationNode, event, self._onSegmentsModified)
 
     def _onViewModified(self, _caller, _event) -> None:
         self._takeShownVolume()
 
     def _onSegmentsModified(self, _caller, _event) -> None:
-        if self._entered and not self._attempting:  # its end refreshes: one measuring, not one for each segment
+        if not self._attempting and not self._refreshComes:  # the end of an attempt refreshes by itself
+            self._refreshComes = True
+            qt.QTimer.singleShot(0, self._refreshOnce)
+
+    def _refreshOnce(self) -> None:
+        """Measure once for all changes, and when they are done: undo goes through segments without voxels."""
+        self._refreshComes = False
+        if self._entered:
             self.refresh()
 
     def _onSceneGoes(self, _caller, _event) -> None:

@@ -302,6 +302,32 @@ def test_edited_segments_are_measured_anew_and_can_be_used(slicer_app, panel, vo
     assert panel.ui.cleanButton.isEnabled(), "another value is another cleaned scan"
 
 
+def test_undo_of_the_segment_editor_takes_apply_back_and_the_panel_follows(
+    slicer_app, panel, volume, truth, monkeypatch
+):
+    """With the history that the Segment Editor has."""
+    import slicer
+    from CTVolumeLib import scene_segments
+
+    answer(monkeypatch, truth)
+    segmentation = apply(slicer_app, panel, volume)
+    history = slicer.vtkSegmentationHistory()
+    history.SetSegmentation(segmentation.GetSegmentation())
+    monkeypatch.setattr(scene_segments, "save_undo_state", lambda _segmentation: history.SaveState())
+    less = np.where(truth == 3, 0, truth)
+    less[:10] = 0
+    answer(monkeypatch, less)
+    apply(slicer_app, panel, volume)
+    assert np.array_equal(panel.logic.labels(volume, segmentation) > 0, less >= 2)
+    assert "Clean again" not in panel.ui.reportLabel.text
+    history.RestorePreviousState()
+    slicer_app.settle()
+    assert np.array_equal(panel.logic.labels(volume, segmentation) > 0, truth >= 2)
+    assert "press Clean again" in panel.ui.reportLabel.text
+    slicer_app.click(panel.ui.cleanButton)
+    assert (voxels(panel.logic.cleaned(volume))[truth >= 2] == -1000).all()
+
+
 def test_surfaces_are_refused_in_words(slicer_app, panel, volume):
     import slicer
     import vtk
