@@ -33,8 +33,10 @@ _FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__
 _CUT = 0.6
 """Share of equipment in what is not air, above which a voxel goes to the equipment."""
 _FULL, _SOME = 0.5, 0.12
-_HARD_HU, _FOAM_HU = -750, -960
+_HARD_HU = -750
+_SUPPORTED, _HAIRY = 0.17, 0.3
 _SECTION = 0.6
+_TAKE = 0.72
 _SURE = 0.75
 _CRUMB_ML = 0.4
 
@@ -139,19 +141,37 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndar
         hu: (k, j, i) the scan.
         voxel_ml: volume of a voxel.
     """
-    own, was = np.isin(labels, EQUIPMENT), np.isin(given, EQUIPMENT)
-    result = given.copy()
-    taken = own & (given == PATIENT)
-    taken = _sure(taken, ratio, voxel_ml, lambda mean: mean > _SURE * 255)
+    dense = hu > SKIN_HU  # hair is as dense as a cushion, and clustering knows it better
+    was = np.isin(given, EQUIPMENT)
+    taken = np.isin(labels, EQUIPMENT) & (given == PATIENT) & dense & (ratio > _TAKE * 255)
+    taken = _pads(_sure(taken, ratio, voxel_ml), was, (given == PATIENT) & ~dense)
     _give_back_sections(taken, given == PATIENT)
-    result[taken] = labels[taken]
-    kept = (labels == PATIENT) & was & (hu > -900)
-    kept = _sure(kept, 255 - ratio, voxel_ml, lambda mean: mean > _SURE * 255)
-    result[kept] = PATIENT
-    more = own & (given == BACKGROUND) & (ndimage.uniform_filter(hu, (1, 3, 3)) > _FOAM_HU)
-    more &= ~_small(more, voxel_ml, 5 * _CRUMB_ML)
-    result[more] = labels[more]
-    labels[...] = result
+    kept = (labels == PATIENT) & was & dense
+    kept = _sure(kept, 255 - ratio, voxel_ml)
+    labels[...] = np.where(taken, labels, np.where(kept, np.uint8(PATIENT), given))
+
+
+def _pads(mask: np.ndarray, equipment: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """The components of a mask with equipment behind them. Ears and noses have air around, or hair, or both.
+
+    Args:
+        mask: (k, j, i) bool, part of the patient.
+        equipment: (k, j, i) bool.
+        hair: (k, j, i) bool: what is faint and still the patient.
+    """
+    parts, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
+    if not count:
+        return mask
+    support, hairy, faces = (np.zeros(count + 1) for _ in range(3))
+    for axis in (1, 2):
+        inner, things, faint = (np.moveaxis(array, axis, 0) for array in (parts, equipment, hair))
+        for near, far in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
+            here = inner[near]
+            for found, there in ((support, things[far]), (hairy, faint[far]), (faces, inner[far] == 0)):
+                found += np.bincount(here[there], minlength=count + 1)
+    good = (support > _SUPPORTED * faces) & (hairy < _HAIRY * faces)
+    good[0] = False
+    return good[parts]
 
 
 def _give_back_sections(taken: np.ndarray, patient: np.ndarray) -> None:
@@ -174,14 +194,14 @@ def _give_back_sections(taken: np.ndarray, patient: np.ndarray) -> None:
             taken[k] &= ~whole[parts]
 
 
-def _sure(mask: np.ndarray, certainty: np.ndarray, voxel_ml: float, enough) -> np.ndarray:
+def _sure(mask: np.ndarray, certainty: np.ndarray, voxel_ml: float) -> np.ndarray:
     """The components of a mask that are no crumbs and on average certain enough."""
     parts, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
     if not count:
         return mask
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     mean = np.bincount(parts.ravel(), certainty.ravel(), count + 1) / np.maximum(sizes, 1)
-    good = (sizes * voxel_ml > _CRUMB_ML) & enough(mean)
+    good = (sizes * voxel_ml > _CRUMB_ML) & (mean > _SURE * 255)
     good[0] = False
     return good[parts]
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 MODELS = Path(__file__).parent.parent / "Resources" / "Models"
 MODEL_NAME = "headrest-removal"
-SCENES = "scenes"
+SCENES, LAST = "scenes", "last.npz"
 _SEAM_CELLS = 5
 _SEAM_WEIGHT = 6.0
 
@@ -60,6 +60,7 @@ def train(
     work: Path,
     settings: Settings,
     start: Path | None = None,
+    best: bool = True,
     progress: fitting.Progress | None = None,
 ) -> tuple[keras.Model, dict]:
     """Fit the compact network to scenes.
@@ -70,6 +71,8 @@ def train(
         work: folder of the run; a run that was killed goes on from it.
         settings: seed and lengths.
         start: weights to begin with, as ``network_checkpoints`` keeps them; None for random ones.
+        best: end with the weights that validated best rather than with the last ones, which are right where the scenes
+            to validate on do not show what is learned.
         progress: called after each batch with batches done, all batches and a text; False cancels.
 
     Returns:
@@ -99,6 +102,7 @@ def train(
 
     def told(epoch: int, losses: dict[str, float]) -> None:
         log.info("Epoch %d: %s", epoch, ", ".join(f"{name} {value:.4f}" for name, value in losses.items()))
+        checkpoints.save_weights(cropped, work / LAST)
         whole.set_weights(cropped.get_weights())
         train_pictures.write(work, epoch, pictures, truth, whole.predict(pictures, verbose=0))
 
@@ -112,6 +116,8 @@ def train(
         progress=progress,
         told=told,
     )
+    if not best:
+        checkpoints.load_weights(cropped, work / LAST)
     whole.set_weights(cropped.get_weights())
     return whole, {**record, "settings": asdict(settings)}
 
@@ -198,7 +204,7 @@ def main(data: Path, work: Path, out: Path, seed: int, jobs: int) -> None:
         settings = replace(usual, seed=seed)
         learn = train_scenes.make(source, work / SCENES, settings.scenes, jobs)
         check = train_scenes.make(validation, work / SCENES, settings.validation_scenes, jobs)
-        model, records[stage] = train(learn, check, work / stage, settings, start)
+        model, records[stage] = train(learn, check, work / stage, settings, start, best=start is None)
         start = work / stage / checkpoints.BEST
     export.export({"shares": model}, out / MODEL_NAME, card(source, records), "shares", batch=4)
     log.info("The model is in %s", out)

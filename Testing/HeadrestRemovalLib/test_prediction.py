@@ -63,7 +63,8 @@ def test_true_shares_give_true_labels(gap):
 
 def test_both_separates_what_clustering_took_for_patient_and_keeps_the_rest():
     volume, truth = scene()
-    given = np.where(truth == HEADREST, PATIENT, truth).astype(np.uint8)
+    given = truth.copy()
+    given[:, :125][truth[:, :125] == HEADREST] = PATIENT  # the upper part of the block, where the head lies in it
     first = EquipmentResult(given, warnings=(("truncated", "It is cut."), ("touching", "Out of date.")))
     result = prediction.label(volume, first, model=model_of(volume, truth))
     assert result.method == "both"
