@@ -93,8 +93,9 @@ def _summary(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
     lines = [
         "## All cases", "",
         "| method | cases | left %, median | left %, worst | lost %, median | lost %, worst | lost mL, worst"
+        " | hair, lung and air within the skin lost, too, mL, median and worst"
         " | cases with left <= 1 % and lost <= 0.1 % | refused | CPU s, median |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for method in methods:
         own = [row for row in rows if row.method == method]
@@ -103,7 +104,9 @@ def _summary(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
         lines.append(
             f"| {_NAMES[method]} | {len(own)} | {np.median(left):.2f} | {max(left):.2f}"
             f" | {np.median([row.lost_percent for row in own]):.3f} | {max(row.lost_percent for row in own):.3f}"
-            f" | {max(row.lost_ml for row in own):.2f} | {good} | {sum(bool(row.refused) for row in own)}"
+            f" | {max(row.lost_ml for row in own):.2f}"
+            f" | {np.median([row.lost_all_ml for row in own]):.1f}, {max(row.lost_all_ml for row in own):.1f}"
+            f" | {good} | {sum(bool(row.refused) for row in own)}"
             f" | {np.median([row.seconds for row in own]):.1f} |"
         )
     for method in methods:
@@ -139,7 +142,35 @@ def _by_kind(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
             )
         count = f"{len({row.case for row in own})} ({len({row.person for row in own})})"
         lines.append(f"| {kind} | {count} | " + " | ".join(cells) + " |")
+    for method in methods:
+        if not method.startswith("recipe"):
+            lines += _against_recipes(rows, method, [name for name in methods if name.startswith("recipe")])
     return [*lines, ""]
+
+
+def _against_recipes(rows: Sequence[Row], method: str, recipes: Sequence[str]) -> list[str]:
+    """In which classes a method is worse than a recipe in one of the two numbers, worst case of each class."""
+    lines = []
+    for recipe in recipes:
+        behind = {"leaves more": [], "loses more": []}
+        for kind in dict.fromkeys(row.kind for row in rows):
+            ours, theirs = (
+                [row for row in rows if row.kind == kind and row.method == name] for name in (method, recipe)
+            )
+            if not ours or not theirs:
+                continue
+            for words, value in (
+                ("leaves more", lambda row: row.left_seen_percent or 0.0),
+                ("loses more", lambda row: row.lost_percent),
+            ):
+                if max(map(value, ours)) > max(map(value, theirs)):
+                    behind[words].append(kind)
+        said = "; ".join(f"{words} in: {', '.join(kinds)}" for words, kinds in behind.items() if kinds)
+        lines += [
+            "",
+            f"{_NAMES[method].capitalize()} beside {_NAMES[recipe]}: {said or 'never worse in either number'}.",
+        ]
+    return lines
 
 
 def _bars(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
