@@ -37,7 +37,7 @@ _HARD_HU = -750
 _SUPPORTED, _HAIRY = 0.17, 0.3
 _SECTION = 0.6
 _TAKE = 0.72
-_SURE = 0.75
+_SURE = 0.82
 _CRUMB_ML = 0.4
 
 
@@ -132,7 +132,9 @@ def _without_crumbs(labels: np.ndarray, voxel_ml: float) -> None:
 
 
 def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndarray, voxel_ml: float) -> None:
-    """Take over what clustering found but where the network is sure of something else.
+    """Take over what clustering found, but for dense pads on the patient that the network is sure of.
+
+    Nothing goes the other way: the plates of masks, which clustering finds, look like bone to the network.
 
     Args:
         labels: (k, j, i) of the network, is changed.
@@ -146,9 +148,7 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndar
     taken = np.isin(labels, EQUIPMENT) & (given == PATIENT) & dense & (ratio > _TAKE * 255)
     taken = _pads(_sure(taken, ratio, voxel_ml), was, (given == PATIENT) & ~dense)
     _give_back_sections(taken, given == PATIENT)
-    kept = (labels == PATIENT) & was & dense
-    kept = _sure(kept, 255 - ratio, voxel_ml)
-    labels[...] = np.where(taken, labels, np.where(kept, np.uint8(PATIENT), given))
+    labels[...] = np.where(taken, labels, given)
 
 
 def _pads(mask: np.ndarray, equipment: np.ndarray, hair: np.ndarray) -> np.ndarray:

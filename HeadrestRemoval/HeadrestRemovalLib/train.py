@@ -119,7 +119,7 @@ def train(
     if not best:
         checkpoints.load_weights(cropped, work / LAST)
     whole.set_weights(cropped.get_weights())
-    return whole, {**record, "settings": asdict(settings)}
+    return whole, {**record, "weights": "best" if best else "last", "settings": asdict(settings)}
 
 
 def share_loss(truth: object, predicted: object) -> object:
