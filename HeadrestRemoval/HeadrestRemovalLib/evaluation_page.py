@@ -111,6 +111,12 @@ def _summary(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
         )
     for method in methods:
         own = [row for row in rows if row.method == method]
+        if len(own) < len({row.case for row in rows}):
+            kinds = ", ".join(dict.fromkeys(row.kind for row in own))
+            lines += [
+                "",
+                f"{_NAMES[method].capitalize()}: measured on {len(own)} cases only, of these classes: {kinds}.",
+            ]
         left = max(own, key=lambda row: row.left_seen_percent or 0)
         lost = max(own, key=lambda row: row.lost_percent)
         lines += [
