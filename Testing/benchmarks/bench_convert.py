@@ -39,6 +39,8 @@ def run(slices: int = 1000, pixels: int = 512) -> list[Row]:
         slices: of the tree, 100 in a series.
         pixels: rows and columns of a slice.
 
+    By default the command takes one process for the article's format and all cores for the compact one: there is the bar.
+
     Returns:
         Rows of name, our seconds (or MB), theirs, theirs / ours (memory: all slices / a tenth of them), and the bar.
     """
@@ -53,10 +55,14 @@ def run(slices: int = 1000, pixels: int = 512) -> list[Row]:
             name = f"{size}, {kind}"
             tree = place / "tree"
             seconds, work, memory = _measured(_convert, tree, truth, place / f"{kind}1", kind, 1)
-            rows.append((f"{name}, one process", seconds, theirs, theirs / seconds, ""))
+            rows.append(
+                (f"{name}, one process", seconds, theirs, theirs / seconds, SPEED_BAR if kind == "article" else "")
+            )
             rows.append((f"{name}, seconds of a core", work, their_work, their_work / work, ""))
             seconds, work, _ = _measured(_convert, tree, truth, place / f"{kind}0", kind, 0)
-            rows.append((f"{name}, all cores", seconds, theirs, theirs / seconds, SPEED_BAR))
+            rows.append(
+                (f"{name}, all cores", seconds, theirs, theirs / seconds, SPEED_BAR if kind == "compact" else "")
+            )
             rows.append((f"{name}, all cores, seconds of a core", work, their_work, their_work / work, ""))
             _, _, less = _measured(_convert, tree, tenth, place / f"{kind}-tenth", kind, 1)
             rows.append((f"{name}, MB (theirs: for {len(tenth)})", memory, less, memory / less, MEMORY_BAR))

@@ -31,6 +31,7 @@ MEMORY_PROBE = """
 import sys, threading
 import numpy as np
 import bench_headrest
+from bench_locate import resident
 from CTVolumeLib.volume import CTVolume
 array = np.load(sys.argv[1])
 volume = CTVolume(array, tuple(float(step) for step in sys.argv[3:6]))
