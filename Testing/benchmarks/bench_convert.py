@@ -39,7 +39,7 @@ def run(slices: int = 1000, pixels: int = 512) -> list[Row]:
         slices: of the tree, 100 in a series.
         pixels: rows and columns of a slice.
 
-    By default the command takes one process for the article's format and all cores for the compact one: there is the bar.
+    By default the command takes one process for the article's format, all cores for the compact one: there is the bar.
 
     Returns:
         Rows of name, our seconds (or MB), theirs, theirs / ours (memory: all slices / a tenth of them), and the bar.
