@@ -11,7 +11,7 @@ from .body import Body
 from .components import components
 from .constant import presence
 from .grid import Cells
-from .shapes import ALL_AROUND, distance, grow
+from .shapes import ALL_AROUND, distance, grow, grow_along
 
 AIR_HU = (-1015, -850)
 _ABOVE_AIR_HU, _SIGMAS = (28.0, 60.0), 3.5
@@ -23,6 +23,7 @@ _STRONG_HU, _CLOUD_MM = 130, 8.0
 _HAIR_MM, _PRESSED_MM = 25.0, 3.0
 _BESIDE_MM, _FREE_MM, _LONG_MM, _HAIRY = 8.0, 14.0, 12.0, 0.4
 _LOOSER_MM = 2.0
+_SMOOTH_HU, _EVEN_HU, _END_MM = 30.0, 45.0, 8.0
 _FOREIGN_ML = 20.0
 _SUPPORT, _STEADY = 0.5, 0.8
 
@@ -36,12 +37,14 @@ class Equipment:
         hair: (k, j, i) bool: what is faint and stays, since it is hair or may be.
         air_hu: of the air around the patient.
         faint_hu: above this is more than air, on smoothed values.
+        hairy: whether hair was seen where nothing touches the head.
     """
 
     mask: np.ndarray
     hair: np.ndarray
     air_hu: float
     faint_hu: float
+    hairy: bool
 
 
 def find(cells: Cells, body: Body) -> Equipment:
@@ -72,19 +75,21 @@ def find(cells: Cells, body: Body) -> Equipment:
     real = (parts.millilitres > _CRUMB_ML) & ~(cloud & (parts.mean_hu < air_hu + 2 * _FAINT_HU))
     mask = parts.chosen(real)
     steady = presence(candidates, cells, beside=False) > _STEADY
-    hair = _hair(candidates & ~body.thin, steady, mask, body, cells)
+    hair, thick = _hair(candidates & ~body.thin, steady, mask, body, cells)
     mask &= ~hair
     mask |= body.thin & ~grow(hair, step, step)
-    return Equipment(mask, hair, air_hu, faint_hu)
+    return Equipment(mask, hair, air_hu, faint_hu, thick > 0)
 
 
-def _hair(faint: np.ndarray, steady: np.ndarray, mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
+def _hair(
+    faint: np.ndarray, steady: np.ndarray, mask: np.ndarray, body: Body, cells: Cells
+) -> tuple[np.ndarray, float]:
     """Faint stuff on the head that is no steady part of a cushion and stays.
 
     Loose hair stays as far as hair goes; near a cushion or holder only as thick as it is where nothing presses it.
     """
     if not body.head.any():
-        return np.zeros_like(faint)
+        return np.zeros_like(faint), 0.0
     near = distance(body.mask & body.head[:, None, None], cells.spacing)
     far = near > _HAIR_MM
     own = components(mask, cells, ALL_AROUND)
@@ -97,7 +102,21 @@ def _hair(faint: np.ndarray, steady: np.ndarray, mask: np.ndarray, body: Body, c
     parts = components(loose | foreign, cells)
     joined = parts.touching(foreign)[parts.labels]
     limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, min(thick, _PRESSED_MM)), _HAIR_MM)
-    return loose & (near <= limit)
+    return loose & (near <= limit) & ~_foam(loose, foreign, body, cells), thick
+
+
+def _foam(loose: np.ndarray, foreign: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
+    """Of what may be hair that which lies against equipment and is as smooth as hair is not."""
+    # A shoulder that a slice shows in part is smooth, too.
+    loose = loose & ~grow_along(body.mask, max(1, round(_END_MM / cells.spacing[2])))
+    size = (1, 3, 3)
+    hu = cells.hu.astype(np.float32)
+    variance = ndimage.uniform_filter(hu * hu, size) - ndimage.uniform_filter(hu, size) ** 2
+    parts = components(loose & (variance < _SMOOTH_HU**2), cells)
+    against = parts.touching(grow(foreign, cells.step_mm, 2 * cells.step_mm))
+    smooth = parts.chosen(against & (parts.millilitres > _CRUMB_ML) & (parts.sd_hu < _EVEN_HU))
+    # Averages over neighbours see the edge of what is smooth as rough.
+    return grow(smooth, cells.step_mm, 2 * cells.step_mm, within=loose)
 
 
 def _thickness(faint: np.ndarray, near: np.ndarray, away: np.ndarray, body: Body, step: float) -> float:

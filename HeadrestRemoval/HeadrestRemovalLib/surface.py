@@ -9,7 +9,7 @@ from .body import Body
 from .faint import Equipment
 from .grid import Cells, enlarge
 from .labels import PATIENT
-from .shapes import grow, shrink
+from .shapes import IN_SLICE, grow, reached, shrink, steps
 
 SKIN_HU = -500
 """Half-way between air and skin."""
@@ -18,6 +18,15 @@ _SHARED_HU = -650
 """A voxel on the skin that is denser is a third skin."""
 
 _HARD_HU, _NOISE_HU = -750, 40
+
+_TISSUE_HU = -300
+"""What is fainter on the skin and lies against equipment is blurred equipment, or cloth, rather than skin."""
+
+_UNDER_MM = 3.0
+"""How far from equipment that may be."""
+
+_TRIM_HU = 30
+"""What is no denser than air by that much is none of what it lies around."""
 
 
 def onto_voxels(
@@ -36,11 +45,19 @@ def onto_voxels(
     step = cells.step_mm
     inner = shrink(body.mask, step, step)
     outer = grow(body.mask, step, step)
+    core = shrink(body.mask, step, _UNDER_MM)
     spread, deep = _nearest(kind), shrink(kind > 0, step, step)
+    # What lies no farther out than the skin's own blur is no equipment that anything is pressed against.
+    real = reached((kind > 0) & ~grow(body.mask, step, 3 * step), kind > 0, IN_SLICE)
+    against = grow(real, step, 2 * step)
+    wide = spread
+    for _ in range(steps(step, _UNDER_MM)):
+        wide = _nearest(wide)
     # Beside what is hard, averages over neighbours are no measure: its blurred edge is as dense as a cushion.
     hard = ndimage.maximum_filter(np.where(kind > 0, cells.hu, -1100), (1, 3, 3)) > _HARD_HU
     size = tuple(factor // 2 * 2 + 1 for factor in cells.factors[1:])
     shape = hu.shape[1:]
+    pixel = step / float(np.sqrt(cells.factors[1] * cells.factors[2]))
     for k in range(len(hu)):
         cell = k // cells.factors[0]
         plane = hu[k]
@@ -57,7 +74,23 @@ def onto_voxels(
             large(hard), plane > equipment.faint_hu + _NOISE_HU, _smooth(plane, beside, size) > equipment.faint_hu
         )
         found = (beside > 0) & (more | large(deep)) & ~patient
-        labels[k] = np.where(patient, np.uint8(PATIENT), np.where(found, beside, 0))
+        if found.any():
+            found = _trimmed(found, plane < equipment.air_hu + _TRIM_HU, patient)
+        if found.any() and not (body.head[cell] and equipment.hairy):
+            pressed = patient & (plane <= _TISSUE_HU) & ~large(core) & (large(wide) > 0)
+            pressed &= ~large(equipment.hair) & (plane > equipment.faint_hu)
+            seeds = (found & large(against))[None]
+            patient &= ~grow(seeds, pixel, _UNDER_MM, within=pressed[None])[0]
+            found |= pressed & ~patient
+        labels[k] = np.where(patient, np.uint8(PATIENT), np.where(found, large(wide), 0))
+
+
+def _trimmed(found: np.ndarray, air: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """(j, i) bool: what was found without the ring of air around it."""
+    outside = ~found & ~patient
+    for _ in range(2):
+        outside = outside | (grow(outside[None], 1.0, 1.0)[0] & air & found)
+    return found & ~outside
 
 
 def _smooth(plane: np.ndarray, where: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -58,6 +58,19 @@ def test_tissue_stays_where_equipment_lies_close(kind):
     assert row_of(support_headrests.case(kind, seed=902)).lost_percent <= 0.1
 
 
+@pytest.mark.parametrize(
+    ("kind", "seed"), [("ears against the holder", 909), ("vacuum cushion", 900), ("foam cushion", 907)]
+)
+def test_foam_pressed_against_skin_or_hair_goes_with_the_equipment(kind, seed):
+    row = row_of(support_headrests.case(kind, 1 if kind == "foam cushion" else 0, seed=seed))
+    assert row.left_seen_percent <= 1
+    assert row.lost_voxels == 0
+
+
+def test_no_ring_of_air_goes_with_a_shell():
+    assert row_of(support_headrests.case("not touching", 0, seed=900)).strict_dice >= 0.97
+
+
 def test_a_tilted_gantry():
     row = row_of(support_headrests.case("not touching", 0, seed=901, tilt=18.5, z_range=(-230.0, 40.0)))
     assert row.left_seen_percent <= 1
