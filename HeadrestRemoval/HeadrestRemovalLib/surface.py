@@ -19,7 +19,7 @@ _SHARED_HU = -650
 
 _HARD_HU, _NOISE_HU = -750, 40
 
-_TISSUE_HU = -300
+_TISSUE_HU = -400
 """What is fainter on the skin and lies against equipment is blurred equipment, or cloth, rather than skin."""
 
 _UNDER_MM = 3.0
