@@ -93,7 +93,7 @@ def train(
         lambda epoch: learn.pipeline(epoch, settings.epochs),
         check.pipeline(0, 1),
         work,
-        fitting.Lengths(settings.epochs, settings.batches, settings.patience),
+        _lengths(settings),
         averaged=True,
         progress=progress,
         told=told,
@@ -136,18 +136,13 @@ def _run(
     }
 
 
+def _lengths(settings: Settings) -> fitting.Lengths:
+    return fitting.Lengths(settings.epochs, settings.batches, settings.patience)
+
+
 def _compiled(model: keras.Model, settings: Settings) -> keras.Model:
-    rate = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate * 0.1,
-        settings.epochs * settings.batches,
-        alpha=0.01,
-        warmup_target=settings.learning_rate,
-        warmup_steps=settings.batches,
-    )
     model.compile(
-        optimizer=keras.optimizers.AdamW(
-            rate, weight_decay=settings.weight_decay, clipnorm=1.0, use_ema=True, ema_momentum=0.99
-        ),
+        optimizer=fitting.optimizer(_lengths(settings), settings.learning_rate, settings.weight_decay, momentum=0.99),
         loss={
             "raw": keras.losses.CategoricalCrossentropy(from_logits=True),
             "body": keras.losses.CategoricalCrossentropy(from_logits=True),

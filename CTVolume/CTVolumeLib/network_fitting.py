@@ -75,6 +75,27 @@ class Lengths:
     patience: int
 
 
+def optimizer(
+    lengths: Lengths, learning_rate: float, weight_decay: float, momentum: float
+) -> keras.optimizers.Optimizer:
+    """AdamW whose rate rises for an epoch and then falls as a cosine; the weights are averaged while it runs.
+
+    Args:
+        lengths: of the run.
+        learning_rate: at its highest.
+        weight_decay: as AdamW has it.
+        momentum: momentum of the average of the weights, see ``fit``.
+    """
+    rate = keras.optimizers.schedules.CosineDecay(
+        learning_rate * 0.1,
+        lengths.epochs * lengths.batches,
+        alpha=0.01,
+        warmup_target=learning_rate,
+        warmup_steps=lengths.batches,
+    )
+    return keras.optimizers.AdamW(rate, weight_decay=weight_decay, clipnorm=1.0, use_ema=True, ema_momentum=momentum)
+
+
 def gpus() -> list:
     """GPUs that TensorFlow can use."""
     return tf.config.list_physical_devices("GPU")

@@ -85,16 +85,9 @@ def train(
     checkpoints.begin(work, run | ({"start": start.parent.name} if start else {}))
     keras.utils.set_random_seed(settings.seed)
     cropped, whole = network.compact(train_scenes.CROP), network.compact()
-    rate = keras.optimizers.schedules.CosineDecay(
-        settings.learning_rate * 0.1,
-        settings.epochs * settings.batches,
-        alpha=0.01,
-        warmup_target=settings.learning_rate,
-        warmup_steps=settings.batches,
-    )
+    lengths = fitting.Lengths(settings.epochs, settings.batches, settings.patience)
     cropped.compile(
-        keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, clipnorm=1.0, use_ema=True, ema_momentum=0.98),
-        share_loss,
+        fitting.optimizer(lengths, settings.learning_rate, settings.weight_decay, momentum=0.98), share_loss
     )
     if start:
         checkpoints.load_weights(cropped, start)
@@ -111,7 +104,7 @@ def train(
         lambda epoch: _pipeline(learn, settings, settings.seed, epoch * settings.batches),
         _pipeline(check, settings, settings.seed + 1, count=settings.validation_batches),
         work,
-        fitting.Lengths(settings.epochs, settings.batches, settings.patience),
+        lengths,
         averaged=True,
         progress=progress,
         told=told,
