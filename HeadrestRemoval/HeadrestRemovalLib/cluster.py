@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from CTVolumeLib.errors import CTError
+from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 
 from . import body as bodies
@@ -20,7 +21,7 @@ from . import faint, kinds, kmeans, surface
 from .contact import contact_cm2
 from .grid import Cells, cells_of
 from .labels import EQUIPMENT, PATIENT
-from .results import NO_EQUIPMENT, TOUCHING, TRUNCATED, UNCERTAIN, EquipmentResult, Progress
+from .results import NO_EQUIPMENT, TOUCHING, TRUNCATED, UNCERTAIN, EquipmentResult
 
 DENSE_HU = -300
 """Denser than this, equipment that touches the skin is told from it by shape alone."""
@@ -60,7 +61,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
         CTError: ``not_ct``, ``no_body``, ``too_few_slices``, ``cancelled``.
     """
     options = options or ClusterOptions()
-    steps = _Steps(progress)
+    steps = Steps(progress, 6, "Looking for equipment")
     labels = np.zeros(volume.array.shape, np.uint8)
     axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
     _refuse_a_slice(axial)
@@ -137,17 +138,3 @@ def _fills_the_picture(cells: Cells) -> bool:
             "Choose a CT; MR and PET have other values.",
         )
     return low > -200
-
-
-class _Steps:
-    """Tells the caller what is done, and stops when it does not want more."""
-
-    _TOTAL = 6
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress, self._done = progress, 0
-
-    def __call__(self, text: str) -> None:
-        if self._progress and not self._progress(self._done, self._TOTAL, text):
-            raise CTError("cancelled", "Looking for equipment was cancelled.", "")
-        self._done += 1

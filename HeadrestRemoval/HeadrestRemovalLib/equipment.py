@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from CTVolumeLib.errors import CTError
+from CTVolumeLib.progress import Progress
 from CTVolumeLib.volume import CTVolume
 
 from . import cluster
-from .results import EquipmentResult, Progress
+from .results import EquipmentResult
 
 METHODS = ("auto", "clustering", "network", "both")
 BEST = "clustering"

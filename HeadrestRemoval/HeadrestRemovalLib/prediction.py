@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
+from CTVolumeLib.progress import Progress
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
@@ -22,7 +23,7 @@ from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
 from .grid import slice_step
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT
-from .results import TRUNCATED, EquipmentResult, Progress
+from .results import TRUNCATED, EquipmentResult
 
 MODEL_NAME = "headrest-removal"
 PART = "shares"

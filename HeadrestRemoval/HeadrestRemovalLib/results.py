@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-
-Progress = Callable[[int, int, str], bool]
-"""Is called with done, total and text; returning False cancels."""
 
 TOUCHING = "touching"
 TRUNCATED = "truncated"

@@ -14,11 +14,11 @@ The steps of the classic recipe, by which this is often taught, are in ``recipe`
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from CTVolumeLib.errors import CTError
+from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage, sparse
 
@@ -54,8 +54,6 @@ _WIDE_MM, _APEX_MM, _CUT_SHARE, _HELD_SHARE = 20.0, 40.0, 0.5, 0.3
 _GAS_HU, _POCKET_ML = -970, 2.0
 _AROUND_MM, _LUNG_AROUND = (4.0, 8.0), 0.25
 _FAR_MM = 1e3
-
-Progress = Callable[[int, int, str], bool]
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
         CTError: ``no_lungs`` with the reason, ``not_ct``, ``cancelled``.
     """
     options = options or LungOptions()
-    steps = _Steps(progress)
+    steps = Steps(progress, 6, "Finding the lungs")
     labels = np.zeros(volume.array.shape, np.uint8)
     axial, axial_labels = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
     steps("Reading the slices")
@@ -423,17 +421,3 @@ def _voxels_of(
 
 def _no_lungs(reason: str) -> CTError:
     return CTError("no_lungs", f"No lungs were found in this scan: {reason}.", "Choose a CT of the chest.")
-
-
-class _Steps:
-    """Tells the caller what is done, and stops when it does not want more."""
-
-    _TOTAL = 6
-
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress, self._done = progress, 0
-
-    def __call__(self, text: str) -> None:
-        if self._progress and not self._progress(self._done, self._TOTAL, text):
-            raise CTError("cancelled", "Finding the lungs was cancelled.", "")
-        self._done += 1
