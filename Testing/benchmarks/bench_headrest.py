@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import memory
 import numpy as np
 from CTVolumeLib import phantom
 from CTVolumeLib.volume import CTVolume
@@ -26,29 +25,6 @@ SLOW_SLICES, NETWORK_SLICES = 10, 3
 """The slow ones are run on so many slices, evenly apart, and scaled."""
 
 REPEATS = 3
-
-MEMORY_PROBE = """
-import sys, threading
-import numpy as np
-import bench_headrest
-from bench_locate import resident
-from CTVolumeLib.volume import CTVolume
-array = np.load(sys.argv[1])
-volume = CTVolume(array, tuple(float(step) for step in sys.argv[3:6]))
-method = getattr(bench_headrest, sys.argv[2])
-method(volume.crop(k=slice(60, 90)))
-before, peak, done = resident(), 0, threading.Event()
-def watch():
-    global peak
-    while not done.wait(0.002):
-        peak = max(peak, resident())
-watcher = threading.Thread(target=watch)
-watcher.start()
-method(volume)
-done.set()
-watcher.join()
-print((peak - before) / array.size)
-"""
 
 
 def run(pixels: int = PIXELS, slices: int = SLICES, repeats: int = REPEATS) -> list[Row]:
@@ -92,7 +68,7 @@ def run(pixels: int = PIXELS, slices: int = SLICES, repeats: int = REPEATS) -> l
         path = Path(folder) / "head.npy"
         np.save(path, volume.array)
         for name in ("clustering", "network"):
-            figure = _extra_memory(path, name, volume.spacing)
+            figure = memory.for_a_voxel(path, "bench_headrest", name, volume.spacing, (60, 90))
             rows.append((f"peak extra memory, {name}", f"{figure:.1f} bytes a voxel", ""))
     return rows
 
@@ -161,13 +137,6 @@ def _timed(method: Callable, volume: CTVolume, repeats: int) -> tuple[float, obj
         result = method(volume)
         times.append(time.perf_counter() - started)
     return sorted(times)[len(times) // 2], result
-
-
-def _extra_memory(path: Path, method: str, spacing: tuple[float, float, float]) -> float:
-    """Bytes a voxel beyond the scan itself, in a process of its own."""
-    command = [sys.executable, "-c", MEMORY_PROBE, str(path), method, *map(str, spacing)]
-    done = subprocess.run(command, cwd=Path(__file__).parent, check=True, capture_output=True, text=True)
-    return float(done.stdout)
 
 
 if __name__ == "__main__":

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 import time
-from pathlib import Path
+
+import memory
 
 SLICES = 500
 TIMED_SLICES = 12
 REPEATS = 3
 
 MEMORY_PROBE = """
-import sys, threading, time
-from bench_locate import big_scan, resident
+import sys
+from bench_locate import big_scan
 from CTSliceLocalizerLib import predictor
+from memory import peak_extra
 volume = big_scan()
 predictor.locate(volume.crop(k=slice(0, 40)), engine=sys.argv[1])
-before, peak, done = resident(), 0, threading.Event()
-def watch():
-    global peak
-    while not done.wait(0.002):
-        peak = max(peak, resident())
-watcher = threading.Thread(target=watch)
-watcher.start()
-predictor.locate(volume, engine=sys.argv[1])
-done.set()
-watcher.join()
-print((peak - before) / volume.array.nbytes)
+print(peak_extra(lambda: predictor.locate(volume, engine=sys.argv[1])) / volume.array.nbytes)
 """
 
 IMPORT_PROBE = """
@@ -37,12 +26,6 @@ started = time.perf_counter()
 import CTSliceLocalizerLib.predictor
 print(time.perf_counter() - started, int("tensorflow" in sys.modules))
 """
-
-
-def resident() -> int:
-    """Bytes that this process holds in memory now (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
 
 
 def big_scan():
@@ -109,9 +92,9 @@ def run() -> list[tuple[str, str, str]]:
     ]
     for engine in ("litert", "numpy"):
         rows.append(
-            (f"extra peak memory, {engine}", f"{float(_probe(MEMORY_PROBE, engine)):.2f} of the volume", "<= 0.5")
+            (f"extra peak memory, {engine}", f"{float(memory.run(MEMORY_PROBE, engine)):.2f} of the volume", "<= 0.5")
         )
-    times, heavy = zip(*(map(float, _probe(IMPORT_PROBE).split()) for _ in range(3)))
+    times, heavy = zip(*(map(float, memory.run(IMPORT_PROBE).split()) for _ in range(3)))
     rows.append(
         (
             "import of the prediction path",
@@ -120,10 +103,3 @@ def run() -> list[tuple[str, str, str]]:
         )
     )
     return rows
-
-
-def _probe(code: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
-    )
-    return done.stdout

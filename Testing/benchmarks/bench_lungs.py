@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import memory
 import numpy as np
 from CTVolumeLib import phantom
 from CTVolumeLib.volume import CTVolume
@@ -28,28 +26,6 @@ COMPARED = 1
 """Which of them is compared with the tutorials' recipe: 512 x 512 x 300."""
 
 REPEATS = 3
-
-MEMORY_PROBE = """
-import sys, threading
-import numpy as np
-import bench_lungs
-from CTVolumeLib.volume import CTVolume
-array = np.load(sys.argv[1])
-volume = CTVolume(array, tuple(float(step) for step in sys.argv[3:6]))
-method = getattr(bench_lungs, sys.argv[2])
-method(volume.crop(k=slice(100, 140)))
-before, peak, done = bench_lungs.resident(), 0, threading.Event()
-def watch():
-    global peak
-    while not done.wait(0.002):
-        peak = max(peak, bench_lungs.resident())
-watcher = threading.Thread(target=watch)
-watcher.start()
-method(volume)
-done.set()
-watcher.join()
-print((peak - before) / array.size)
-"""
 
 
 def run(sizes: tuple[tuple[int, int], ...] = SIZES, repeats: int = REPEATS) -> list[Row]:
@@ -95,7 +71,7 @@ def run(sizes: tuple[tuple[int, int], ...] = SIZES, repeats: int = REPEATS) -> l
         path = Path(folder) / "chest.npy"
         np.save(path, volume.array)
         for name, method, bar in (("ours", "ours", "<= 3"), ("the tutorials'", "tutorial", "")):
-            figure = f"{_extra_memory(path, method, volume.spacing):.1f} bytes a voxel"
+            figure = f"{memory.for_a_voxel(path, 'bench_lungs', method, volume.spacing, (100, 140)):.1f} bytes a voxel"
             rows.append((f"peak extra memory, {name}", figure, bar))
     return rows
 
@@ -144,12 +120,6 @@ def tutorial(volume: CTVolume) -> np.ndarray:
     return pockets == largest(pockets)
 
 
-def resident() -> int:
-    """Bytes that this process holds in memory now (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize()
-
-
 def _timed(method: Callable, volume: CTVolume, repeats: int) -> tuple[float, float, object]:
     """Median seconds by the clock and of all processors, and the result."""
     times = []
@@ -167,13 +137,6 @@ def _dice(one: np.ndarray, other: np.ndarray) -> float:
 
 def _ns(seconds: float) -> str:
     return f"{seconds * 1e9:.0f} ns a voxel"
-
-
-def _extra_memory(path: Path, method: str, spacing: tuple[float, float, float]) -> float:
-    """Bytes a voxel beyond the scan itself, in a process of its own."""
-    command = [sys.executable, "-c", MEMORY_PROBE, str(path), method, *map(str, spacing)]
-    done = subprocess.run(command, cwd=Path(__file__).parent, check=True, capture_output=True, text=True)
-    return float(done.stdout)
 
 
 if __name__ == "__main__":
