@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from CTVolumeLib.phantom import Phantom, PhantomParameters, make
+from CTVolumeLib.phantom import Phantom, PhantomParameters, make, write_dicom
 from CTVolumeLib.segments import image_of
 from CTVolumeLib.volume import CTVolume
 
@@ -23,6 +24,18 @@ def save(volume: CTVolume, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(image_of(volume), str(path))
     return path
+
+
+def save_every_way(volume: CTVolume, folder: Path, name: str) -> None:
+    """One scan as <name>.nii.gz, coronal.nrrd, a DICOM series and packed.zip; beside it broken.nii.gz and empty."""
+    save(volume, folder / f"{name}.nii.gz")
+    save(stored_otherwise(volume), folder / "coronal.nrrd")
+    write_dicom(volume, folder / "series", patient_name="SECRET^NAME", patient_id="SECRETID", shuffle=True)
+    with zipfile.ZipFile(folder / "packed.zip", "w") as archive:
+        for file in sorted((folder / "series").iterdir()):
+            archive.write(file, f"a/{file.name}")
+    (folder / "broken.nii.gz").write_bytes(b"not a volume")
+    (folder / "empty").mkdir()
 
 
 def stored_otherwise(volume: CTVolume) -> CTVolume:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from support_documents import ROOT, forms, pictures, snippets, sources, text_of
 
-ROOT = Path(__file__).parents[1]
-TUTORIAL = (ROOT / "Docs" / "Tutorial.md").read_text(encoding="utf-8")
+TUTORIAL = text_of("Docs/Tutorial.md")
 
 
 def test_pictures_exist_and_can_be_made_again():
     from make_screenshots import PICTURES
 
-    named = re.findall(r"!\[[^]]+\]\(([^)]+)\.png\)", TUTORIAL)
+    named = pictures(TUTORIAL)
     assert sorted(named) == sorted(PICTURES)
     for name in named:
         picture = (ROOT / "Docs" / f"{name}.png").read_bytes()
@@ -24,12 +23,7 @@ def test_pictures_exist_and_can_be_made_again():
 
 def test_error_texts_are_those_of_the_program():
     """The text of the sources with its literals joined, as Python joins them."""
-    sources = " ".join(
-        path.read_text(encoding="utf-8")
-        for folder in ("CTVolume", "CTSliceLocalizer")
-        for path in (ROOT / folder).rglob("*.py")
-    )
-    joined = re.sub(r'"\s*\n\s*f?"', "", sources)
+    joined = sources("CTVolume", "CTSliceLocalizer")
     rows = re.findall(r"^\| `([^`]+)` \| ", TUTORIAL, re.MULTILINE)
     assert len(rows) >= 15
     missing = [row for row in rows if row.replace("MR", "{modality}") not in joined and row not in joined]
@@ -38,8 +32,7 @@ def test_error_texts_are_those_of_the_program():
 
 
 def test_buttons_are_those_of_the_panel():
-    forms = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "CTSliceLocalizer/Resources/UI").glob("*.ui"))
-    known = forms.replace("&amp;", "")
+    known = forms("CTSliceLocalizer")
     following = ("Link scrolling", "Correct by the shown slices")
     training = ("1 Organize", "2 Prepare", "3 Train", "4 Evaluate", "Use in Locate")
     for button in ("Locate", "Show plot", "Show table", "Clear", *following, "Propose", *training):
@@ -55,10 +48,10 @@ def test_the_console_snippets_run(slicer_app, capsys, tmp_path):
     scan = phantom.make(phantom.PhantomParameters(spacing=(10.0, 10.0, 40.0))).volume
     phantom.write_dicom(scan, tmp_path / "dicom")
     slicer_app.load("CTSliceLocalizer")
-    snippets = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
-    assert len(snippets) == 2
+    found = snippets(TUTORIAL)
+    assert len(found) == 2
     console = {"slicer": slicer}
-    for snippet in snippets:
+    for snippet in found:
         exec(compile(snippet.replace("/data/", f"{tmp_path.as_posix()}/"), "Tutorial.md", "exec"), console)
         slicer_app.settle()
     said = capsys.readouterr().out

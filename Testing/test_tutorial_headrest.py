@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from support_documents import ROOT, text_of
+from support_documents import ROOT, forms, pictures, snippets, sources, text_of
 
 TUTORIAL, _, _ = text_of("Docs/Tutorial-headrest.md").partition("## On the command line")
 
@@ -13,7 +13,7 @@ TUTORIAL, _, _ = text_of("Docs/Tutorial-headrest.md").partition("## On the comma
 def test_pictures_exist_and_can_be_made_again():
     from make_screenshots import HEADREST_PICTURES
 
-    named = re.findall(r"!\[[^]]+\]\(([^)]+)\.png\)", TUTORIAL)
+    named = pictures(TUTORIAL)
     assert sorted(named) == sorted(HEADREST_PICTURES)
     for name in named:
         picture = (ROOT / "Docs" / f"{name}.png").read_bytes()
@@ -22,20 +22,14 @@ def test_pictures_exist_and_can_be_made_again():
 
 
 def test_texts_of_the_panel_are_those_of_the_program():
-    sources = " ".join(
-        path.read_text(encoding="utf-8")
-        for folder in ("CTVolume", "HeadrestRemoval")
-        for path in (ROOT / folder).rglob("*.py")
-    )
-    joined = re.sub(r'"\s*\n\s*f?"', "", sources)
+    joined = sources("CTVolume", "HeadrestRemoval")
     rows = re.findall(r"^\| `([^`]+)` \| ", TUTORIAL, re.MULTILINE)
     assert len(rows) == 10
     assert [row for row in rows if row not in joined] == []
 
 
 def test_buttons_are_those_of_the_panel():
-    forms = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "HeadrestRemoval/Resources/UI").glob("*.ui"))
-    known = re.sub(r"&amp;", "", forms)
+    known = forms("HeadrestRemoval")
     named = set(re.findall(r"\*\*([^*]+)\*\*", TUTORIAL))
     others = {
         "Sample Data",
@@ -56,7 +50,7 @@ def test_the_console_snippet_runs(slicer_app, capsys):
     import slicer
 
     module = slicer_app.load("HeadrestRemoval")
-    (snippet,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    (snippet,) = snippets(TUTORIAL)
     exec(compile(snippet, "Tutorial-headrest.md", "exec"), {"slicer": slicer})
     slicer_app.settle()
     said = capsys.readouterr().out.splitlines()

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from support_documents import ROOT, forms, pictures, snippets, sources, text_of
 
-ROOT = Path(__file__).parents[1]
-TUTORIAL = (ROOT / "Docs" / "Tutorial-lungs.md").read_text(encoding="utf-8")
+TUTORIAL = text_of("Docs/Tutorial-lungs.md")
 
 
 def test_pictures_exist_and_can_be_made_again():
     from make_screenshots import LUNG_PICTURES
 
-    named = re.findall(r"!\[[^]]+\]\(([^)]+)\.png\)", TUTORIAL)
+    named = pictures(TUTORIAL)
     assert sorted(named) == sorted(LUNG_PICTURES)
     for name in named:
         picture = (ROOT / "Docs" / f"{name}.png").read_bytes()
@@ -23,20 +22,14 @@ def test_pictures_exist_and_can_be_made_again():
 
 
 def test_texts_of_the_panel_are_those_of_the_program():
-    sources = " ".join(
-        path.read_text(encoding="utf-8")
-        for folder in ("CTVolume", "LungSegment")
-        for path in (ROOT / folder).rglob("*.py")
-    )
-    joined = re.sub(r'"\s*\n\s*f?"', "", sources)
+    joined = sources("CTVolume", "LungSegment")
     rows = re.findall(r"^\| `([^`]+)` \| ", TUTORIAL, re.MULTILINE)
     assert len(rows) >= 12
     assert [row for row in rows if row not in joined] == []
 
 
 def test_buttons_are_those_of_the_panel():
-    forms = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "LungSegment/Resources/UI").glob("*.ui"))
-    known = re.sub(r"&amp;", "", forms)
+    known = forms("LungSegment")
     named = set(re.findall(r"\*\*([^*]+)\*\*", TUTORIAL))
     others = {"Sample Data", "CT Slice Localizer", "CTChestSample", "Lung Segment", "Segment Editor", "Undo"}
     missing = [name for name in named - others if f">{name}<" not in known and f">{name}:<" not in known]
@@ -49,7 +42,7 @@ def test_the_console_snippet_runs(slicer_app, capsys):
     import slicer
 
     module = slicer_app.load("LungSegment")
-    (snippet,) = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
+    (snippet,) = snippets(TUTORIAL)
     before = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
     exec(compile(snippet, "Tutorial-lungs.md", "exec"), {"slicer": slicer})
     slicer_app.settle()

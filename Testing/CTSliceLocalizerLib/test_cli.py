@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import shutil
@@ -19,6 +18,7 @@ from CTSliceLocalizerLib.results import Flag, refusal
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.phantom import write_dicom
 from CTVolumeLib.volume import CTVolume, describe
+from support_batch import rows_of
 from support_followup import KnownMap, make_followup
 from support_locations import fake_location
 
@@ -75,11 +75,6 @@ def scans(chest, tmp_path) -> Path:
         for file in sorted((folder / "series").iterdir()):
             archive.write(file, f"a/{file.name}")
     return folder
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 class TestLocate:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,10 +16,9 @@ import pytest
 import SimpleITK as sitk
 from CTVolumeLib import commands, dicom
 from CTVolumeLib.errors import CTError
-from CTVolumeLib.phantom import write_dicom
 from HeadrestRemovalLib import cli, resultfiles
-from support_batch import wait_for
-from support_chest import save, stored_otherwise
+from support_batch import rows_of, wait_for
+from support_chest import save, save_every_way
 from support_equipment import find_truth, head, true_labels
 
 FILES = {"equipment.seg.nrrd", "equipment.nii.gz", "picture.png", "report.json", "batch.json"}
@@ -38,25 +35,12 @@ def quick(monkeypatch):
 def scans(tmp_path_factory) -> Path:
     """A head as a volume file, in DICOM, in a zip and in coronal order; a file that is broken, an empty folder."""
     folder = tmp_path_factory.mktemp("scans")
-    volume = head().volume
-    save(volume, folder / "head.nii.gz")
-    save(stored_otherwise(volume), folder / "coronal.nrrd")
-    write_dicom(volume, folder / "series", patient_name="SECRET^NAME", patient_id="SECRETID", shuffle=True)
-    with zipfile.ZipFile(folder / "packed.zip", "w") as archive:
-        for file in sorted((folder / "series").iterdir()):
-            archive.write(file, f"a/{file.name}")
-    (folder / "broken.nii.gz").write_bytes(b"not a volume")
-    (folder / "empty").mkdir()
+    save_every_way(head().volume, folder, "head")
     return folder
 
 
 def run(*arguments: object) -> int:
     return cli.main([str(argument) for argument in arguments])
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def report_of(folder: Path) -> dict:

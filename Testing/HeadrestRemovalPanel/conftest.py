@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support_lung_panel import show
+from support_segment_panel import show
 
 
 @pytest.fixture(scope="session")

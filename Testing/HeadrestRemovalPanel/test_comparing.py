@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import support_mrml as mrml
 from support_headrest_panel import answer, composite, equipment_of, voxels
-from support_lung_panel import apply, show
+from support_segment_panel import apply, show
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_the_panels_table_has_the_measures(panel, volume, done, patient):
 
 def test_every_control_is_used_by_a_test():
     tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_*.py"))
-    tests += (Path(__file__).parents[1] / "support_lung_panel.py").read_text("utf-8")
+    tests += (Path(__file__).parents[1] / "support_segment_panel.py").read_text("utf-8")
     form = Path(__file__).parents[2] / "HeadrestRemoval" / "Resources" / "UI" / "Remove.ui"
     used = "QPushButton|QCheckBox|QRadioButton|QComboBox|QDoubleSpinBox|QTableWidget|qMRMLNodeComboBox"
     controls = re.findall(rf'<widget class="(?:{used})" name="(\w+)"', form.read_text("utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support_headrest_panel import answer, equipment_of, voxels
-from support_lung_panel import show
+from support_segment_panel import show
 
 TURN = np.array([[0.96, -0.28, 0, 30], [0.28, 0.96, 0, -12], [0, 0, 1, 55], [0, 0, 0, 1.0]])
 

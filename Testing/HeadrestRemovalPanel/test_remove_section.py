@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import support_mrml as mrml
 from support_headrest_panel import answer, composite, equipment_of, voxels
-from support_lung_panel import apply, at_step, names, show
+from support_segment_panel import apply, at_step, made_of_surfaces, names, show
 
 SEGMENTS = ["Headrest", "Table", "Other equipment"]
 
@@ -329,14 +329,7 @@ def test_undo_of_the_segment_editor_takes_apply_back_and_the_panel_follows(
 
 
 def test_surfaces_are_refused_in_words(slicer_app, panel, volume):
-    import slicer
-    import vtk
-
-    surfaces = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "surfaces")
-    surfaces.GetSegmentation().SetSourceRepresentationName("Closed surface")
-    ball = vtk.vtkSphereSource()
-    ball.Update()
-    surfaces.AddSegmentFromClosedSurfaceRepresentation(ball.GetOutput(), "ball", [1, 0, 0])
+    surfaces = made_of_surfaces()
     slicer_app.choose(panel.ui.outputSelector, surfaces)
     slicer_app.click(panel.ui.applyButton)
     assert "is made of surfaces" in panel.ui.messageLabel.text

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 import signal
 import subprocess
 import sys
-import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,10 +16,9 @@ import pytest
 import SimpleITK as sitk
 from CTSliceLocalizerLib import chest as localizer_chest
 from CTVolumeLib import commands
-from CTVolumeLib.phantom import write_dicom
 from LungSegmentLib import cli, resultfiles, where
-from support_batch import wait_for
-from support_chest import chest, save, stored_otherwise
+from support_batch import rows_of, wait_for
+from support_chest import chest, save, save_every_way
 
 FILES = {
     "lungs.seg.nrrd", "lungs.nii.gz", "measures.csv", "histogram.csv", "picture.png", "result.json", "batch.json",
@@ -40,25 +37,13 @@ def scans(tmp_path_factory) -> Path:
     """A chest as a volume file, in DICOM, in a zip and in coronal order; one without lungs; one broken; one empty."""
     folder = tmp_path_factory.mktemp("scans")
     volume = chest().volume
-    save(volume, folder / "chest.nii.gz")
-    save(stored_otherwise(volume), folder / "coronal.nrrd")
+    save_every_way(volume, folder, "chest")
     save(volume.with_array(np.where(chest().masks["patient"], np.int16(40), volume.array)), folder / "water.nii.gz")
-    write_dicom(volume, folder / "series", patient_name="SECRET^NAME", patient_id="SECRETID")
-    with zipfile.ZipFile(folder / "packed.zip", "w") as archive:
-        for file in sorted((folder / "series").iterdir()):
-            archive.write(file, f"a/{file.name}")
-    (folder / "broken.nii.gz").write_bytes(b"not a volume")
-    (folder / "empty").mkdir()
     return folder
 
 
 def run(*arguments: object) -> int:
     return cli.main([str(argument) for argument in arguments])
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def result_of(folder: Path) -> dict:

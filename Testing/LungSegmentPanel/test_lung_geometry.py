@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support_lung_panel import fits, show
+from support_segment_panel import fits, show
 
 TURN = np.array([[0.96, -0.28, 0, 30], [0.28, 0.96, 0, -12], [0, 0, 1, 55], [0, 0, 0, 1.0]])
 

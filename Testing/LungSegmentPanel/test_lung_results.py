@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import support_mrml as mrml
-from support_lung_panel import apply, names
+from support_segment_panel import apply, names
 
 
 def test_table_and_histogram_are_shown_and_go_with_clear(slicer_app, panel, volume):

@@ -7,7 +7,7 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 import support_mrml as mrml
-from support_lung_panel import apply, at_step, fits, names, show
+from support_segment_panel import apply, at_step, fits, made_of_surfaces, names, show
 
 
 def red():
@@ -194,14 +194,7 @@ def test_edited_lungs_are_measured_anew_and_the_light_says_so(slicer_app, panel,
 
 
 def test_surfaces_and_other_places_are_refused_in_words(slicer_app, panel, volume):
-    import slicer
-    import vtk
-
-    surfaces = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "surfaces")
-    surfaces.GetSegmentation().SetSourceRepresentationName("Closed surface")
-    ball = vtk.vtkSphereSource()
-    ball.Update()
-    surfaces.AddSegmentFromClosedSurfaceRepresentation(ball.GetOutput(), "ball", [1, 0, 0])
+    surfaces = made_of_surfaces()
     slicer_app.choose(panel.ui.outputSelector, surfaces)
     slicer_app.click(panel.ui.applyButton)
     assert "is made of surfaces" in panel.ui.messageLabel.text

@@ -1,4 +1,4 @@
-"""What tests of the panel of Lung Segment do again and again."""
+"""What tests of the panels that make segments do again and again."""
 
 from __future__ import annotations
 
@@ -52,3 +52,16 @@ def names(segmentation) -> list[str]:
     """Names of the segments, in order."""
     held = segmentation.GetSegmentation()
     return [held.GetNthSegment(number).GetName() for number in range(held.GetNumberOfSegments())]
+
+
+def made_of_surfaces():
+    """A segmentation that holds a ball as a surface, not as voxels."""
+    import slicer
+    import vtk
+
+    surfaces = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "surfaces")
+    surfaces.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    ball = vtk.vtkSphereSource()
+    ball.Update()
+    surfaces.AddSegmentFromClosedSurfaceRepresentation(ball.GetOutput(), "ball", [1, 0, 0])
+    return surfaces
