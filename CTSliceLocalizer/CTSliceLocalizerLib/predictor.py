@@ -16,7 +16,7 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
 from CTVolumeLib.volume import CTVolume, describe
 
-from . import curve, slicegrid
+from . import curve, members, slicegrid
 from .results import Flag, ScanLocation, refusal
 
 MODEL_NAME = "ct-slice-localizer"
@@ -75,7 +75,7 @@ def locate(
         CTError: cancelled, the slices can't be brought into axial order, or the model can't be used.
     """
     model = model or load_model(engine=engine)
-    if not {"encoder", "context"} <= set(model.parts):
+    if not members.count(model):
         raise CTError(
             "wrong_model",
             f"The model {model.name} judges single slices; it can't place a whole scan.",
@@ -112,20 +112,10 @@ def estimate(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None 
 
     Args:
         grid: from ``slicegrid.make``.
-        model: with the parts "encoder" and "context".
+        model: with one or several members.
         progress: as for ``locate``.
     """
-    pictures = grid.hu[..., None].astype(np.float32) / 1000.0
-    single = model.parts["encoder"].predict(pictures, progress)
-    upright, reversed_ = (model.parts["context"].predict(single["features"][None, ::step]) for step in (1, -1))
-    return curve.Estimates(
-        z_mm=grid.z_mm,
-        body=grid.body_cm2 > slicegrid.MIN_BODY_CM2,
-        raw=single["raw"],
-        orientation=single["orientation"],
-        upright=curve.Sequence(upright["body"][0], upright["landmarks"][0]),
-        reversed=curve.Sequence(reversed_["body"][0][::-1], reversed_["landmarks"][0][::-1]),
-    )
+    return members.together(members.each(grid, model, progress))
 
 
 def _half(progress: Progress | None, number: int) -> Progress | None:

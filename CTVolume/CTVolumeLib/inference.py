@@ -2,8 +2,9 @@
 
 A model is three files that lie side by side and share their name:
 
-* ``<name>.npz``: weights and graph. One array ``graph`` (uint8: UTF-8 JSON), all others float32 weights. It may hold
-  several parts, such as ``encoder`` (each slice by itself) and ``context`` (1-D, over the slices of a scan).
+* ``<name>.npz``: weights and graph. One array ``graph`` (uint8: UTF-8 JSON), all others weights, float32 or float16
+  (which are reckoned with as float32). It may hold several parts, such as ``encoder`` (each slice by itself) and
+  ``context`` (1-D, over the slices of a scan).
 * ``<name>.tflite``: the encoder again for LiteRT, with a fixed number of slices at a time. May be missing.
 * ``<name>.json``: the card. ``schema`` "ct-model/1", ``name``, ``sha256`` (of ``npz`` and ``tflite``), ``litert``
   (``part`` and ``outputs``), and for people: input, scale, outputs, trained_on, accuracy, versions, seed.
@@ -126,6 +127,35 @@ class Part:
         with one_thread_each() as own_threads:
             return _in_chunks(arrays, self._chunk(arrays), self._run, progress, threads() if own_threads else 1)
 
+    def member(self, number: int) -> Part:
+        """One network of several that run side by side and whose outputs lie side by side in each output.
+
+        Args:
+            number: which, from 0.
+
+        Returns:
+            The same part with that network's outputs only; what leads to the others' is not reckoned.
+
+        Raises:
+            CTError: ``no_member`` where the outputs are not made of so many.
+        """
+        by_name = {node.name: node for node in self.nodes}
+        outputs = []
+        for name, value in self.outputs:
+            node = by_name[value]
+            if node.op != "concatenate" or not 0 <= number < len(node.inputs):
+                raise CTError("no_member", f"The network {self.name} has no member {number + 1}.")
+            outputs.append((name, node.inputs[number]))
+        needed = {value for _, value in outputs}
+        nodes: list[_Node] = []
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                nodes.insert(0, node)
+                needed.update(node.inputs)
+        last_use = {value: index for index, node in enumerate(nodes) for value in node.inputs}
+        last_use.update({value: len(nodes) for _, value in outputs})
+        return Part(self.name, self.inputs, tuple(outputs), tuple(nodes), last_use)
+
     def macs(self, *shape: int) -> int:
         """Multiplications of one sample in convolutions and dense layers.
 
@@ -202,6 +232,10 @@ class _LiteRTPart:
     def predict(self, x: np.ndarray | Sequence[np.ndarray], progress: Progress | None = None):
         """As ``Part.predict``."""
         return _in_chunks(_check_inputs(self, x), self.batch, self._run, progress)
+
+    def member(self, number: int) -> Part:
+        """As ``Part.member``; it runs in numpy."""
+        return self.plain.member(number)
 
     def macs(self, *shape: int) -> int:
         """As ``Part.macs``."""
@@ -310,8 +344,8 @@ def _read_parts(path: Path, data: bytes) -> dict[str, Part]:
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _bad(path, "it holds arrays, but no network") from error
     for name, array in arrays.items():
-        if array.dtype != np.float32 or not np.all(np.isfinite(array)):
-            raise _bad(path, f"its weights {name} are not finite float32 numbers")
+        if array.dtype not in (np.float32, np.float16) or not np.all(np.isfinite(array)):
+            raise _bad(path, f"its weights {name} are not finite float32 or float16 numbers")
     if not descriptions:
         raise _bad(path, "it holds no network")
     return {name: _read_part(path, name, description, arrays) for name, description in descriptions.items()}
@@ -340,7 +374,7 @@ def _read_part(path: Path, name: str, description: Any, arrays: Mapping[str, np.
                 str(entry["name"]),
                 entry["op"],
                 tuple(entry["inputs"]),
-                tuple(np.ascontiguousarray(arrays[weight]) for weight in entry.get("weights", ())),
+                tuple(np.ascontiguousarray(arrays[weight], np.float32) for weight in entry.get("weights", ())),
                 attributes,
             )
             if node.name in last_use or not node.inputs:
