@@ -32,7 +32,7 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import write_atomic
 from CTVolumeLib.volume import CTVolume
 
-from . import crossvalidation_document, evaluation_cases, evaluation_page, groundtruth, predictor
+from . import calibration, crossvalidation_document, evaluation_cases, evaluation_page, groundtruth, predictor
 from .evaluation_cases import Case, LandmarkError
 from .landmarks import BODY_MM, NAMES
 
@@ -42,7 +42,7 @@ MODELS = Path(__file__).parent.parent / "Resources" / "Models"
 LEFT_OUT = MODELS / "left-out.json"
 RUN, CASES, FIGURES, PAGE, CHARTS = "run.json", "cases.json", "figures.json", "Crossvalidation.md", "evaluation.html"
 BY = ("patient", "source")
-VALIDATION_PART = 8
+VALIDATION_PART = 16
 """One patient of so many that a fold may learn from decides when its training stops."""
 _LEVEL_MM = 150.0
 
@@ -140,7 +140,7 @@ def run(
     only: Collection[int] = (),
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> list[Case]:
+) -> list[list[Case]]:
     """Train and test fold after fold in this process; what is finished is kept.
 
     Args:
@@ -153,7 +153,7 @@ def run(
         progress: called as training is, for each fold; False cancels.
 
     Returns:
-        The cases of all folds that are finished.
+        The cases of each fold that is finished, with sigmas to which nothing was added.
 
     Raises:
         CTError: the folder holds another run, too little data, cancelled, ...
@@ -176,7 +176,7 @@ def run(
             "folds": [asdict(fold) for fold in divided],
         },
     )
-    cases: list[Case] = []
+    found: list[list[Case]] = []
     for number, fold in enumerate(divided, start=1):
         path = work / fold.name / CASES
         if not path.exists() and (not only or number in only):
@@ -186,8 +186,8 @@ def run(
             _run_fold(fold, data, work / fold.name, out, settled, progress)
             training_runs.forget()
         if path.exists():
-            cases += read_cases(path)
-    return cases
+            found.append(read_cases(path))
+    return found
 
 
 def left_out(path: Path = LEFT_OUT) -> dict[str, dict[str, str]]:
@@ -288,10 +288,11 @@ def _by_source(patients: Sequence[Patient], count: int) -> list[list[Patient]]:
 def main(data: Path, work: Path, count: int, by: str, only: tuple[int, ...], epochs: int | None, publish: bool) -> None:
     """Measure how far off models are on patients, or on sources, that they never saw."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    cases = run(data, work, count=count, by=by, only=only, settings={"epochs": epochs} if epochs else None)
-    if not cases:
+    by_fold = run(data, work, count=count, by=by, only=only, settings={"epochs": epochs} if epochs else None)
+    if not by_fold:
         log.info("No fold is finished yet.")
         return
+    cases = calibration.crosswise(by_fold)
     found = crossvalidation_document.summarized(
         cases, by, json.loads((work / "run.json").read_text("utf-8")), left_out()
     )

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from . import bodyscale, landmarks
+from . import bodyscale, calibration, landmarks
 from .bodyscale import BIN_CENTRES
 from .landmarks import BODY_MM, LANDMARKS, LOCATIONS
 from .results import Coverage, Flag, LandmarkEstimate, ScanLocation, refusal
@@ -113,6 +113,7 @@ def fit(
     series: Mapping[str, Any],
     model: Mapping[str, Any],
     flags: tuple[Flag, ...] = (),
+    calibrated: calibration.Calibration = calibration.NONE,
 ) -> ScanLocation:
     """Locations, landmarks and flags of a scan.
 
@@ -124,6 +125,7 @@ def fit(
         series: for the result.
         model: for the result.
         flags: warnings of the reader, to be passed on.
+        calibrated: what the model's sigmas lack.
     """
     posterior = smooth(estimates.upright.body, estimates.body)
     sequence = estimates.upright
@@ -146,6 +148,10 @@ def fit(
         )
         return refusal(reason, series=series, flags=flags, model=model)
     found, cell_location = _landmarks(posterior, sequence, estimates.z_mm, upside_down)
+    found = tuple(
+        replace(landmark, sigma_mm=calibrated.of_landmark(landmark.sigma_mm, number))
+        for number, landmark in enumerate(found)
+    )
     raw_mm, _ = bodyscale.mean_and_sigma(estimates.raw)
     cells = estimates.z_mm
 
@@ -155,8 +161,9 @@ def fit(
         return landmarks.interpolate(z_mm, cells, values)
 
     location = at_slices(cell_location)
-    sigma_mm = np.maximum(np.interp(z_mm, cells, posterior.sigma_mm), SIGMA_FLOOR_MM)
     body_mm = at_slices(posterior.mean_mm)
+    sigma_mm = np.maximum(np.interp(z_mm, cells, posterior.sigma_mm), SIGMA_FLOOR_MM)
+    sigma_mm = calibrated.of_slices(sigma_mm, body_mm)
     slope = _location_slope(body_mm)
     return ScanLocation(
         z_mm=z_mm,

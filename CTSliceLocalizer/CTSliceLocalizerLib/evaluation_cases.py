@@ -22,6 +22,7 @@ from CTVolumeLib.volume import CTVolume
 from scipy.optimize import isotonic_regression
 
 from . import curve, groundtruth, predictor, slicegrid, store
+from .calibration import Calibration
 from .groundtruth import Annotation
 from .landmarks import BODY_MM, LOCATIONS, NAMES, location_to_body
 from .results import ScanLocation
@@ -172,6 +173,7 @@ def from_store(
             series={"source": one.name, "modality": "CT", "slices": len(one.grid.z_mm), "z_mm": z_mm},
             model={"name": model.name, "sha256": model.sha256},
             flags=(),
+            calibrated=Calibration.of_card(model.card),
         )
         truth = (one.grid.z_mm, one.body_mm, one.sigma_mm)
         yield _case(one.name, one.patient, "all", result, one.annotations, lambda grid=one.grid: _volume(grid), truth)

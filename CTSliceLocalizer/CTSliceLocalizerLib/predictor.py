@@ -17,6 +17,7 @@ from CTVolumeLib.inference import Model
 from CTVolumeLib.volume import CTVolume, describe
 
 from . import curve, members, slicegrid
+from .calibration import Calibration
 from .results import Flag, ScanLocation, refusal
 
 MODEL_NAME = "ct-slice-localizer"
@@ -104,6 +105,7 @@ def locate(
         series=series,
         model=about_model,
         flags=warnings,
+        calibrated=Calibration.of_card(model.card),
     )
 
 

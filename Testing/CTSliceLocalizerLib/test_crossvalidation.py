@@ -234,7 +234,7 @@ class TestRun:
 
     def test_a_stop_changes_nothing(self, phantoms, tmp_path):
         whole = crossvalidation.run(phantoms, tmp_path / "whole", count=2, settings=self.SETTINGS)
-        assert sorted(case.name for case in whole) == ["ch1", "ch2", "ch3", "hn1", "hn2", "hn3"]
+        assert sorted(case.name for fold in whole for case in fold) == ["ch1", "ch2", "ch3", "hn1", "hn2", "hn3"]
 
         def stopped(done: int, total: int, text: str) -> bool:  # in the second epoch
             return done < 3
