@@ -39,7 +39,11 @@ def stored(array: np.ndarray) -> np.ndarray:
 
 
 def _fold(norm: keras.layers.BatchNormalization) -> None:
-    """Move what batch norm does into the weights of the layer before it; only its shift stays behind."""
+    """Move what batch norm does into the weights of the layer before it; only its shift stays behind.
+
+    A batch norm for which there is no such layer stays as it is. LiteRT may then round otherwise, as it may where no
+    activation lies between a batch norm and a dense layer; export notices both.
+    """
     before = norm.input._keras_history.operation
     alone = len(before._inbound_nodes) == 1 and len(before._outbound_nodes) == 1
     if type(before).__name__ not in _FOLDABLE or before.use_bias or not (alone and norm.scale and norm.center):

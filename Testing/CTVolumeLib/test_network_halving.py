@@ -13,11 +13,11 @@ from keras import layers as L  # noqa: E402, N812
 
 
 def network() -> keras.Model:
-    """Convolutions and a dense layer, each with batch norm as after a training, and one batch norm by itself."""
+    """A convolution and a dense layer, each with batch norm as after a training."""
     inputs = L.Input((16, 16, 2))
     x = L.Activation("relu")(L.BatchNormalization()(L.Conv2D(8, 3, padding="same", use_bias=False)(inputs)))
-    x = L.BatchNormalization()(L.MaxPooling2D()(x))
-    x = L.BatchNormalization()(L.Dense(24, use_bias=False)(L.Flatten()(x)))
+    x = L.MaxPooling2D()(x)
+    x = L.Activation("relu")(L.BatchNormalization()(L.Dense(24, use_bias=False)(L.Flatten()(x))))
     model = keras.Model(inputs, {"a": L.Dense(3)(x), "b": L.Dense(40)(x)})
     rng = np.random.default_rng(0)
     for layer in model.layers:
