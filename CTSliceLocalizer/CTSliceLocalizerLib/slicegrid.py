@@ -13,7 +13,7 @@ import numpy as np
 from CTVolumeLib.blas import one_thread_each
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 CELL_MM = 4.0
 SIZE = 96
@@ -81,29 +81,35 @@ def _downsample(axial: CTVolume, z: np.ndarray, progress: Progress | None) -> np
     thin = [max(1, int(2.0 // spacing)) for spacing in axial.spacing[:2]]
     columns = _tent(axial.array.shape[2], axial.spacing[0], thin[0])
     rows = _tent(axial.array.shape[1], axial.spacing[1], thin[1])
-    cells = np.empty((count, len(rows), len(columns)), dtype=np.int16)
+    cells = np.empty((count, rows.shape[0], columns.shape[0]), dtype=np.int16)
     gaps = np.diff(z, prepend=z[0], append=z[-1])
+    half = np.maximum(CELL_MM, gaps[np.searchsorted(z, centres)])
+    first, last = np.searchsorted(z, centres - half), np.searchsorted(z, centres + half)
+    # Neighbouring cells share slices, so those of one cell are kept: each is thinned and made float once.
+    kept = np.zeros((int((last - first).max()), *axial.array[0, :: thin[1], :: thin[0]].shape), dtype=np.float32)
+    held = np.full(len(kept), -1)
     for cell, centre in enumerate(centres):
         if progress is not None and cell % _CELLS_A_STEP == 0 and not progress(cell, count, "Reading slices"):
             raise CTError("cancelled", "Locating was cancelled.")
-        above = int(np.searchsorted(z, centre))
-        half = max(CELL_MM, gaps[above], 1e-3)
-        first, last = np.searchsorted(z, [centre - half, centre + half])
-        weights = np.clip(1 - np.abs(z[first:last] - centre) / half, 1e-6, None)
-        slab = axial.array[first:last, :: thin[1], :: thin[0]]
-        mean = np.tensordot((weights / weights.sum()).astype(np.float32), slab.astype(np.float32), axes=1)
+        weights = np.zeros(len(kept), dtype=np.float32)
+        for k in range(first[cell], last[cell]):
+            place = k % len(kept)
+            if held[place] != k:
+                kept[place], held[place] = axial.array[k, :: thin[1], :: thin[0]], k
+            weights[place] = max(1 - abs(z[k] - centre) / half[cell], 1e-6)
+        mean = np.tensordot(weights / weights.sum(), kept, axes=1)
         np.clip(mean, AIR_HU, 3071, out=mean)
-        cells[cell] = np.rint(rows @ mean @ columns.T)
+        cells[cell] = np.rint((columns @ (rows @ mean).T).T)
     return cells
 
 
-def _tent(size: int, spacing: float, thin: int) -> np.ndarray:
-    """(cells, pixels) weights that bring a line of pixels onto 4 mm cells over the same extent."""
+def _tent(size: int, spacing: float, thin: int) -> sparse.csr_array:
+    """(cells, pixels) weights that bring a line of pixels onto 4 mm cells over the same extent; few are not zero."""
     pixels = (np.arange(0, size, thin) + 0.5) * spacing
     cells = (np.arange(max(1, round(size * spacing / CELL_MM))) + 0.5) * CELL_MM
     half = max(CELL_MM, spacing * thin)
     weights = np.clip(1 - np.abs(cells[:, None] - pixels) / half, 0, None)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return sparse.csr_array((weights / weights.sum(axis=1, keepdims=True)).astype(np.float32))
 
 
 def _body(cells: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -200,36 +201,45 @@ def _run(
     scheduler: str | None,
     progress: Callable[[int, int, str], bool] | None,
 ) -> dict[str, Outcome]:
-    """The outcomes by name: first what is there already, then what has to be made."""
+    """The outcomes by name, of what is there already and of what has to be made."""
+    outcomes: dict[str, Outcome] = {}
+    # What a run was at when it died comes last: an item that brings the program down doesn't hold up the others.
     killed = _remove_leftovers(out)
-    outcomes, tasks = {}, []
+    tasks = _tasks(sorted(items, key=lambda item: item.name in killed), out, outcomes)
+    with closing(_checked(_outcomes(tasks, make, jobs, scheduler), out)) as results:
+        for outcome in results:
+            outcomes[outcome.name] = outcome
+            if outcome.details:  # here, since the log of another process goes nowhere
+                logger.debug("%s: %s", outcome.name, outcome.details)
+            _report(progress, len(outcomes), len(items), outcome)
+    _remove_leftovers(out)
+    return outcomes
+
+
+def _tasks(items: Sequence[Item], out: Path, outcomes: dict[str, Outcome]) -> Iterator[_Task]:
+    """What has to be made; what is there already goes to the outcomes.
+
+    Looking at the files of each item takes a while, so it is done while processes start or are at work.
+    """
     for item in items:
         fingerprint = fingerprint_of(item)
         kept = _kept(item, fingerprint, out / item.name)
         if kept is not None:
             outcomes[item.name] = kept
         else:
-            tasks.append((item, fingerprint))
-    # What a run was at when it died comes last: an item that brings the program down doesn't hold up the others.
-    tasks.sort(key=lambda task: task[0].name in killed)
-    if tasks:
-        with closing(_checked(_outcomes(tasks, make, jobs, scheduler), out)) as results:
-            for outcome in results:
-                outcomes[outcome.name] = outcome
-                if outcome.details:  # here, since the log of another process goes nowhere
-                    logger.debug("%s: %s", outcome.name, outcome.details)
-                _report(progress, len(outcomes), len(items), outcome)
-        _remove_leftovers(out)
-    return outcomes
+            yield item, fingerprint
 
 
-def _outcomes(tasks: list[_Task], make: _Make, jobs: int, scheduler: str | None) -> Iterator[Outcome]:
+def _outcomes(tasks: Iterator[_Task], make: _Make, jobs: int, scheduler: str | None) -> Iterator[Outcome]:
     """The outcomes as they come, from wherever the work is done."""
     if scheduler:
-        results = on_cluster(make, tasks, scheduler)
+        every = list(tasks)
+        results = on_cluster(make, every, scheduler) if every else iter(())
     else:
-        jobs = min(jobs if jobs > 0 else cores(), len(tasks))
-        results = on_processes(make, tasks, jobs) if jobs > 1 else ((task, make(task)) for task in tasks)
+        jobs = jobs if jobs > 0 else cores()
+        first = list(islice(tasks, jobs)) if jobs > 1 else list(tasks)
+        jobs = min(jobs, len(first))  # no more processes than there is work
+        results = on_processes(make, chain(first, tasks), jobs) if jobs > 1 else ((task, make(task)) for task in first)
     for (item, _), result in results:
         if isinstance(result, CTError):
             result = _failed(item, result.code, result.message, result.hint)

@@ -11,12 +11,12 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
-from pydicom.tag import Tag
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 TAGS = {
     "image_type": 0x00080008,
@@ -64,8 +64,6 @@ TAGS = {
 
 _MISSING = ("", None, True)
 
-TAG_LIST = [Tag(tag) for tag in TAGS.values()]
-
 _KNOWN_WORDS = frozenset(
     re.findall(
         "[a-z]+",
@@ -97,8 +95,8 @@ class Elements:
         found = {}
         for tag in dataset.keys():  # noqa: SIM118 - values() would decode
             element = dataset.get_item(tag)
-            raw = isinstance(element, RawDataElement)
-            found[int(tag)] = (element.VR or "", element.value, element.is_little_endian if raw else True)
+            little = getattr(element, "is_little_endian", True)  # only elements that are not decoded have it
+            found[int(tag)] = (element.VR or "", element.value, little)
         return cls(found, dataset)
 
     def _raw(self, tag: int) -> tuple[str, Any, bool]:

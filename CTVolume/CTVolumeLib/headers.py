@@ -11,22 +11,16 @@ import struct
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydicom import dcmread
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
-
 from . import headerscan
-from .elements import TAG_LIST, TAGS, Elements
+from .elements import TAGS, Elements
+from .headerscan import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from .quiet import late
 from .sources import Files, Source
 
 HEAD_BYTES = 1 << 15
 """Nearly every CT header is shorter; longer ones are read again, whole."""
 
-NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+NATIVE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG)
 
 _PIXEL_MEASURES, _PLANE_ORIENTATION, _PLANE_POSITION = 0x00289110, 0x00209116, 0x00209113
 _PIXEL_VALUE_TRANSFORMATION, _FRAME_CONTENT = 0x00289145, 0x00209111
@@ -177,11 +171,11 @@ def _parse(data: bytes) -> _Head:
 def _parse_unusual(data: bytes) -> _Head:
     """The same for all files that pydicom can read, in several times the time."""
     stream = io.BytesIO(data)
-    dataset = dcmread(stream, stop_before_pixels=True, force=True, specific_tags=TAG_LIST)
+    dataset = late("pydicom").dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(TAGS.values()))
     meta = getattr(dataset, "file_meta", {})
     syntax, implicit, little = meta.get("TransferSyntaxUID", ""), *dataset.original_encoding
     place = None
-    if syntax != DeflatedExplicitVRLittleEndian:
+    if syntax != DEFLATED:
         place = _pixel_place(data, stream.tell(), implicit, "<" if little else ">")
     kind = str(meta.get("MediaStorageSOPClassUID", ""))
     return _Head(Elements.of(dataset), str(syntax), kind, implicit, little, place)
@@ -251,8 +245,8 @@ def _slices(source: Source, head: _Head, size: int) -> list[SliceHeader]:
 def _pixel_format(head: _Head, size: int) -> PixelFormat:
     elements, syntax, little = head.elements, head.transfer_syntax, head.little
     if not syntax:
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        syntax = str(ImplicitVRLittleEndian if head.implicit else explicit)
+        explicit = EXPLICIT_LITTLE if little else EXPLICIT_BIG
+        syntax = IMPLICIT_LITTLE if head.implicit else explicit
     offset, floats, length = head.place or (None, "", 0)
     encapsulated = length == 0xFFFFFFFF
     if offset is not None and (encapsulated or offset + length > size):
@@ -287,7 +281,7 @@ def _problem(
     elements: Elements,
 ) -> tuple[str, str] | None:
     """Why this file can't be a slice of a CT volume, as (code, reason), or None."""
-    deflated = pixels.transfer_syntax == DeflatedExplicitVRLittleEndian
+    deflated = pixels.transfer_syntax == DEFLATED
     if modality != "CT":
         return "not_ct", f"it is {modality or 'of unknown modality'}, not CT"
     if place is None and not deflated:

@@ -11,12 +11,11 @@ import struct
 from collections.abc import Container
 from dataclasses import dataclass
 
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ImplicitVRLittleEndian,
-)
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+"""Transfer syntaxes (DICOM PS3.5, 10), without pydicom, which takes a fifth of a second to import."""
 
 _LONG = frozenset((b"OB", b"OW", b"OF", b"OD", b"OV", b"OL", b"UN", b"SQ", b"UC", b"UR", b"UT", b"SV", b"UV"))
 _SHORT = frozenset((
@@ -27,6 +26,7 @@ _PIXELS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 _PIXEL_GROUP = 0x7FE0
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
+_OF_DICOM = "1.2.840.10008."
 _MEDIA_CLASS, _TRANSFER_SYNTAX = 0x00020002, 0x00020010
 
 _explicit = struct.Struct("<HH2sH").unpack_from
@@ -79,9 +79,9 @@ def _scan(data: bytes, wanted: Container[int], never: Container[int]) -> Scanned
         raise _UnusualError
     start, meta = _meta(data)
     syntax = meta.get(_TRANSFER_SYNTAX, "")
-    if not syntax or syntax in (DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian) or UID(syntax).is_private:
+    if not syntax or syntax in (DEFLATED, EXPLICIT_BIG) or not syntax.startswith(_OF_DICOM):
         raise _UnusualError
-    implicit = syntax == ImplicitVRLittleEndian
+    implicit = syntax == IMPLICIT_LITTLE
     if implicit and data[start + 4 : start + 6] in _SHORT | _LONG:
         raise _UnusualError  # the elements are not as the syntax says
     elements: dict[int, tuple[str, bytes]] = {}

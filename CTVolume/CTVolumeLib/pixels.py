@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
-from pydicom import dcmread
-from pydicom.pixels import get_decoder
-from pydicom.uid import UID
 
+from . import blas
 from .errors import CTError
 from .headers import NATIVE, SliceHeader
+from .quiet import late
 from .sources import Files
 
 Progress = Callable[[int, int, str], bool]
@@ -50,7 +48,7 @@ class Meaning:
 
 
 def load(
-    headers: list[SliceHeader], files: Files, progress: Progress | None = None, *, threads: int = _THREADS
+    headers: list[SliceHeader], files: Files, progress: Progress | None = None, *, threads: int | None = None
 ) -> tuple[np.ndarray, list[int], list[tuple[str, str]]]:
     """Pixels of all slices in HU.
 
@@ -58,7 +56,8 @@ def load(
         headers: slices of one picture size, in the order in which they are wanted.
         files: reader of the sources.
         progress: called with slices done, slices in all, and a text; False cancels.
-        threads: that read and decode; 1 for none beside this one.
+        threads: that read and decode; 1 for none beside this one, by default as many as this process may use, at
+            most two.
 
     Returns:
         Array (k, j, i) of HU, int16 where all values fit, else float32; the indices into ``headers`` that could be
@@ -74,7 +73,7 @@ def load(
     array = np.empty((len(headers), rows, columns), np.int16 if whole and not floats else np.float32)
     target = _Target(array, meaning)
     target.put(probe, headers[probe], middle)
-    good = _fill(headers, probe, files, target, progress, threads)
+    good = _fill(headers, probe, files, target, progress, threads or min(_THREADS, blas.threads()))
     array = target.array
     if len(good) < len(headers):
         for new, old in enumerate(good):
@@ -136,7 +135,7 @@ def rescale_of(header: SliceHeader, meaning: Meaning) -> tuple[float, float]:
 
 
 def _undecodable(name: str, header: SliceHeader) -> CTError:
-    kind = UID(header.pixels.transfer_syntax).name if header.pixels.transfer_syntax else "unknown"
+    kind = late("pydicom.uid").UID(header.pixels.transfer_syntax).name if header.pixels.transfer_syntax else "unknown"
     return CTError(
         "bad_pixels",
         f"No slice could be decoded ({name} and the others; stored as {kind}).",
@@ -384,7 +383,7 @@ def _decoded(headers: list[SliceHeader], files: Files) -> Iterator[np.ndarray]:
     first = headers[0]
     pixels = first.pixels
     if pixels.offset is None:  # deflated as a whole
-        data = dcmread(io.BytesIO(files.read(first.source)), force=True).PixelData
+        data = late("pydicom").dcmread(io.BytesIO(files.read(first.source)), force=True).PixelData
         dtype = _dtype(first)
         count = pixels.rows * pixels.columns
         for header in headers:
@@ -417,7 +416,7 @@ def _decoded(headers: list[SliceHeader], files: Files) -> Iterator[np.ndarray]:
 def _decoder(transfer_syntax: str):
     """Pydicom's decoder if one of its plug-ins is installed, else None."""
     try:
-        decoder = get_decoder(UID(transfer_syntax))
+        decoder = late("pydicom.pixels").get_decoder(transfer_syntax)
     except NotImplementedError:
         return None
     return decoder if decoder.is_available else None
@@ -428,6 +427,7 @@ def _by_simpleitk(headers: list[SliceHeader], files: Files) -> Iterator[np.ndarr
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "slice.dcm"
         path.write_bytes(files.read(headers[0].source))
+        sitk = late("SimpleITK")
         reader = sitk.ImageFileReader()
         reader.SetImageIO("GDCMImageIO")
         reader.SetFileName(str(path))

@@ -9,16 +9,19 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 
 from . import nifti
 from .errors import CTError
 from .pixels import AIR_HU, LOWEST_HU, looks_offset
-from .quiet import quiet_libraries
+from .quiet import late, quiet_libraries
 from .sources import Files, Source
 from .volume import CTVolume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
@@ -45,6 +48,7 @@ def read(path: Path) -> CTVolume:
         )
     notes: list[tuple[str, str]] = []
     header = _check_header(path, notes)
+    sitk = late("SimpleITK")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     with quiet_libraries():
@@ -99,7 +103,8 @@ def read_source(source: Source, files: Files) -> CTVolume:
 
 def _check_kind(reader: sitk.ImageFileReader, name: str) -> None:
     size = reader.GetSize()
-    if reader.GetNumberOfComponents() != 1 or "complex" in sitk.GetPixelIDValueAsString(reader.GetPixelID()):
+    kind = late("SimpleITK").GetPixelIDValueAsString(reader.GetPixelID())
+    if reader.GetNumberOfComponents() != 1 or "complex" in kind:
         raise CTError("not_ct", f"{name} is a color or vector picture, not CT values.", _HINT)
     if len(size) < 3:
         raise CTError("bad_shape", f"{name} is a flat picture, not a volume.", _HINT)

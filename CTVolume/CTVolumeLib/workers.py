@@ -7,9 +7,11 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from itertools import islice
 from typing import Any, TypeVar
 
 from .errors import CTError
@@ -39,7 +41,7 @@ def cores() -> int:
 
 
 def on_processes(
-    call: Callable[[Task], Result], tasks: Sequence[Task], jobs: int
+    call: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
 ) -> Iterator[tuple[Task, Result | CTError]]:
     """Each task with its result, as they come, from loky processes that share the cores between them.
 
@@ -48,7 +50,7 @@ def on_processes(
 
     Args:
         call: what to call with each task.
-        tasks: arguments that can be pickled.
+        tasks: arguments that can be pickled; they are asked for while the processes start or are at work.
         jobs: number of processes.
 
     Yields:
@@ -64,7 +66,8 @@ def on_processes(
     except ImportError as error:
         raise CTError("missing_package", "Several jobs need the Python package joblib.", "Use one job.") from error
     limits = dict.fromkeys(_THREAD_VARIABLES, str(max(1, cores() // jobs)))
-    waiting, suspects = list(reversed(tasks)), []
+    tasks = iter(tasks)
+    waiting, suspects = deque(islice(tasks, jobs)), deque()
     while waiting or suspects:
         alone = bool(suspects)
         queue, size = (suspects, 1) if alone else (waiting, jobs)
@@ -75,10 +78,11 @@ def on_processes(
             while running or (queue and not broken):
                 while queue and len(running) < size and not broken:
                     try:
-                        running[pool.submit(call, queue[-1])] = queue[-1]
-                        queue.pop()
+                        running[pool.submit(call, queue[0])] = queue[0]
+                        queue.popleft()
                     except BrokenProcessPool:
                         broken = True
+                waiting.extend(islice(tasks, max(0, jobs - len(waiting))))
                 for future in wait(running, return_when="FIRST_COMPLETED").done if running else ():
                     task = running.pop(future)
                     try:

@@ -1,7 +1,7 @@
 """Speed and memory of converting slices to training data, side by side with the article's loop.
 
 Run it alone with ``python Testing/benchmarks/bench_convert.py [slices [pixels]]``; 10 000 slices of 512 pixels need
-8 GB of disk.
+13 GB of disk.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from CTSliceLocalizerLib import convert, truths
-from PIL import Image
-from pydicom import dcmread
-from pydicom.uid import generate_uid
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 Row = tuple[str, float, float, float, str]
+Measure = tuple[float, float, float]
 
+TURNS = 3
 SERIES_SLICES = 100
 STEP_MM = 3.0
 SPEED_BAR = ">= 3: the article's loop takes three times as long"
@@ -33,7 +33,9 @@ MEMORY_BAR = "<= 1.1: memory does not grow with the number of slices"
 
 
 def run(slices: int = 1000, pixels: int = 512) -> list[Row]:
-    """Convert the same tree with the article's loop and with ``convert``, each once, reading and writing included.
+    """Convert the same tree with the article's loop and with ``convert``, reading and writing included.
+
+    They take turns, so that what slows the machine down for a while slows all of them down.
 
     Args:
         slices: of the tree, 100 in a series.
@@ -42,35 +44,40 @@ def run(slices: int = 1000, pixels: int = 512) -> list[Row]:
     By default the command takes one process for the article's format, all cores for the compact one: there is the bar.
 
     Returns:
-        Rows of name, our seconds (or MB), theirs, theirs / ours (memory: all slices / a tenth of them), and the bar.
+        Rows of name, our seconds (or MB), theirs, theirs / ours (memory: all slices / a tenth of them), and the bar;
+        seconds are medians, ratios medians of those of each turn.
     """
     rows: list[Row] = []
+    size = f"{slices} slices of {pixels} x {pixels}"
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        truth = make_tree(place / "tree", slices, pixels)
+        tree = place / "tree"
+        truth = make_tree(tree, slices, pixels)
         tenth = dict(list(truth.items())[: max(SERIES_SLICES, slices // 10)])
-        theirs, their_work, _ = _measured(article_loop, place / "tree", truth, place / "theirs")
-        size = f"{slices} slices of {pixels} x {pixels}"
+        ways = [("article", 1), ("article", 0), ("compact", 1), ("compact", 0)]
+        theirs, ours = [], {way: [] for way in ways}
+        for turn in range(TURNS):
+            theirs.append(_measured(article_loop, tree, truth, place / f"theirs{turn}"))
+            for kind, jobs in ways:
+                out = place / f"{kind}{jobs}-{turn}"
+                ours[kind, jobs].append(_measured(_convert, tree, truth, out, kind, jobs))
+        for kind, jobs in ways:
+            name = f"{size}, {kind}, {'one process' if jobs else 'all cores'}"
+            bar = SPEED_BAR if (kind, jobs) in (("article", 1), ("compact", 0)) else ""
+            rows.append(_row(name, 0, ours[kind, jobs], theirs, bar))
+            rows.append(_row(f"{name}, seconds of a core", 1, ours[kind, jobs], theirs, ""))
         for kind in ("article", "compact"):
-            name = f"{size}, {kind}"
-            tree = place / "tree"
-            seconds, work, memory = _measured(_convert, tree, truth, place / f"{kind}1", kind, 1)
-            rows.append(
-                (f"{name}, one process", seconds, theirs, theirs / seconds, SPEED_BAR if kind == "article" else "")
-            )
-            rows.append((f"{name}, seconds of a core", work, their_work, their_work / work, ""))
-            seconds, work, _ = _measured(_convert, tree, truth, place / f"{kind}0", kind, 0)
-            rows.append(
-                (f"{name}, all cores", seconds, theirs, theirs / seconds, SPEED_BAR if kind == "compact" else "")
-            )
-            rows.append((f"{name}, all cores, seconds of a core", work, their_work, their_work / work, ""))
+            memory = median(one[2] for one in ours[kind, 1])
             _, _, less = _measured(_convert, tree, tenth, place / f"{kind}-tenth", kind, 1)
-            rows.append((f"{name}, MB (theirs: for {len(tenth)})", memory, less, memory / less, MEMORY_BAR))
+            rows.append((f"{size}, {kind}, MB (theirs: for {len(tenth)})", memory, less, memory / less, MEMORY_BAR))
     return rows
 
 
 def article_loop(tree: Path, truth: dict[str, float], out: Path) -> None:
     """The article's way: read a slice, shrink its stored values to 8 bits as ``scipy.misc.imresize`` did, save it."""
+    from PIL import Image
+    from pydicom import dcmread
+
     out.mkdir()
     for number, (name, location) in enumerate(truth.items()):
         slice_ = dcmread(tree / name)
@@ -86,6 +93,8 @@ def article_loop(tree: Path, truth: dict[str, float], out: Path) -> None:
 def make_tree(tree: Path, slices: int, pixels: int) -> dict[str, float]:
     """One series of a body with noise, and copies of it under other UIDs; returns the location of each slice."""
     from bench_reading import write_series  # not in every worker: it brings pytest along
+    from pydicom import dcmread
+    from pydicom.uid import generate_uid
 
     first = tree / "patient0" / "study"
     write_series(first / "first", SERIES_SLICES, None, pixels=pixels, step_mm=STEP_MM)
@@ -128,9 +137,13 @@ def _bytescale(values: np.ndarray) -> np.ndarray:
     return ((values - low) * (255.0 / max(high - low, 1)) + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def _measured(
-    job: Callable[..., None], tree: Path, truth: dict[str, float], out: Path, *args: object
-) -> tuple[float, float, float]:
+def _row(name: str, figure: int, ours: Sequence[Measure], theirs: Sequence[Measure], bar: str) -> Row:
+    """A row of one of the figures of a measure."""
+    mine, other = [one[figure] for one in ours], [one[figure] for one in theirs]
+    return name, median(mine), median(other), median(b / a for a, b in zip(mine, other)), bar
+
+
+def _measured(job: Callable[..., None], tree: Path, truth: dict[str, float], out: Path, *args: object) -> Measure:
     """Seconds, seconds of a core (workers included) and peak MB of a job in a process of its own.
 
     What it has written stays until all is over: ext4 does not use the place of a deleted file for a minute, and looks
@@ -147,6 +160,9 @@ def _measured(
 
 
 def _timed(queue: multiprocessing.Queue, job: Callable[..., None], *args: object) -> None:
+    import PIL.Image  # noqa: F401 - only the work itself is timed, for them as for us
+    import pydicom  # noqa: F401
+
     start, worked = time.perf_counter(), sum(os.times()[:4])
     job(*args)
     seconds, work = time.perf_counter() - start, sum(os.times()[:4]) - worked
