@@ -146,6 +146,11 @@ def noise(rng: np.random.Generator) -> CTVolume:
     return _made(rng.integers(-1024, 1500, (60, 100, 100)).astype(np.int16))
 
 
+def fine_noise(rng: np.random.Generator) -> CTVolume:
+    """Noise about water in small voxels, as broad as bone and air."""
+    return CTVolume(rng.normal(0, 400, (60, 160, 160)).astype(np.int16), (1.5, 1.5, 3.0))
+
+
 def smooth_noise(rng: np.random.Generator) -> CTVolume:
     """A blob of smooth noise in air."""
     values = ndimage.gaussian_filter(rng.normal(size=(60, 100, 100)), 3)
@@ -193,6 +198,7 @@ def animal(width_mm: float) -> Callable[[np.random.Generator], CTVolume]:
 
 FOREIGN: dict[str, Callable[[np.random.Generator], CTVolume]] = {
     "noise": noise,
+    "noise in small voxels": fine_noise,
     "smooth noise": smooth_noise,
     "water phantom of 16 cm": water(80.0),
     "water phantom of 20 cm": water(100.0),
