@@ -32,6 +32,10 @@ TRAINING = (
     "training*", "augmentation", "dataset", "article_*", "network*", "train*",
 )  # fmt: skip
 COMMANDS = ("cli*", "report*", "scanfiles", "resultfiles", "evaluation*", "crossvalidation*")
+STATISTICS = ("classifier/folds", "classifier/baseline")
+"""Scikit-learn comes with what training needs."""
+PACKAGES = ("classifier/",)
+"""Folders inside a Lib; their files have the same floors."""
 
 
 @dataclass(frozen=True)
@@ -66,15 +70,16 @@ FLOORS = (
     Floor("library", ("CTVolume/CTVolumeLib/*.py",), SCIENCE, DECODERS),
     Floor(
         "training",
-        tuple(f"*/*Lib/{name}.py" for name in TRAINING),
+        tuple(f"*/*Lib/{folder}{name}.py" for folder in ("", *PACKAGES) for name in TRAINING),
         SCIENCE | NETWORKS | {"click", "tqdm"},
         {"ai_edge_litert", "skimage", "joblib", "PIL"},
     ),
     Floor(
         "commands",
-        tuple(f"*/*Lib/{name}.py" for name in COMMANDS),
+        tuple(f"*/*Lib/{folder}{name}.py" for folder in ("", *PACKAGES) for name in COMMANDS),
         SCIENCE | {"click", "matplotlib", "skimage", "tqdm", "PIL"},
     ),
+    Floor("statistics", tuple(f"*/*Lib/{name}.py" for name in STATISTICS), SCIENCE, {"sklearn"}),
     Floor("tools", ("*/*Lib/**.py",), SCIENCE),
     Floor("panel", ("*/*Panel/*.py",), {"slicer", "vtk", "qt", "ctk"}, SCIENCE | MODULES, scene=True),
     Floor(
@@ -113,7 +118,8 @@ def imports_of(path: str) -> list[Import]:
             for alias in node.names:
                 found.append(Import(alias.name.split(".")[0], alias.name, inside, node.lineno))
         elif isinstance(node, ast.ImportFrom):
-            start = [Path(path).parent.name] if node.level else []
+            folders = Path(path).parts[1:-1]
+            start = list(folders[: len(folders) - node.level + 1]) if node.level else []
             base = ".".join([*start, *([node.module] if node.module else [])])
             for alias in node.names:
                 found.append(Import(base.split(".")[0], f"{base}.{alias.name}", inside, node.lineno))
@@ -127,11 +133,11 @@ def imports_of(path: str) -> list[Import]:
 
 def problems_of(path: str) -> list[str]:
     """What a file imports against the table."""
-    floor, lib = floor_of(path), Path(path).parent.name
+    floor, lib = floor_of(path), Path(path).parts[1]
     problems = []
     for entry in imports_of(path):
         where = f"{path}:{entry.line} imports {entry.module}"
-        parts = entry.module.split(".")
+        parts = [part for part in entry.module.split(".") if f"{part}/" not in PACKAGES]
         if entry.package in sys.stdlib_module_names or entry.package == "__future__":
             continue
         if entry.package.endswith("Panel") and (floor.name == "panel" or (floor.name == "module" and entry.inside)):

@@ -1,0 +1,1 @@
+"""From labelled scans to "finding yes or no": the command ``ct-classify``."""
