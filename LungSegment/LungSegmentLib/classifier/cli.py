@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +28,18 @@ from CTVolumeLib.commands import (
 )
 from CTVolumeLib.commands import table as listing
 from CTVolumeLib.errors import CTError
+
+from .cli_options import (
+    changes,
+    input_options,
+    inputs_of,
+    machine_of,
+    plan_options,
+    read_table,
+    settings_of,
+    table_argument,
+    training_options,
+)
 
 _PROGRAM = "ct-classify"
 _WRONG_CALLS = {"bad_option", "wrong_call", "bad_table", "bad_model", "other_run"}
@@ -57,68 +69,14 @@ def _classify() -> None:
     """
 
 
-_table_argument = click.argument("scans_csv", metavar="SCANS.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip # noqa: E501
-
-
-def _input_options(command: Callable) -> Callable:
-    for option in reversed((
-        click.option("--part", type=click.Choice(["whole", "centre", "body", "lung", "lungs"]), default="lungs",
-                     show_default=True, help="What is looked at: the whole scan, --slices about its centre or about "
-                     "the slice with the largest area of body or of lung, or the box of the lungs."),
-        click.option("--slices", type=click.IntRange(1), default=64, show_default=True, help="For --part centre, body, "
-                     "lung."),
-        click.option("--margin", "margin_mm", type=float, default=5.0, show_default=True, help="About the lungs, mm."),
-        click.option("--values", type=click.Choice(["ct", "mr"]), default="ct", show_default=True, help="ct: -1000 to "
-                     "400 HU; mr: percentiles 1 to 99."),
-        click.option("--size", type=int, nargs=3, default=(128, 128, 64), show_default=True, help="Voxels of the "
-                     "network's input: width, height, slices."),
-        click.option("--zoom", type=click.Choice(["linear", "spline"]), default="linear", show_default=True),
-    )):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _training_options(command: Callable) -> Callable:
-    for option in reversed((
-        click.option("--network", type=click.Choice(["small", "example", "resnet10"]), default="small",
-                     show_default=True, help="12 thousand, 1.4 million or 14 million parameters."),
-        click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most."),
-        click.option("--batch-size", "batch", type=click.IntRange(1), default=8, show_default=True),
-        click.option("--patience", type=click.IntRange(1), default=20, show_default=True, help="Epochs without better "
-                     "validation that end the training."),
-        click.option("--learning-rate", type=float, default=3e-3, show_default=True),
-        click.option("--schedule", type=click.Choice(["exponential", "steps"]), default="exponential",
-                     show_default=True, help="How the learning rate falls."),
-        click.option("--augmentation", type=click.Choice(["none", "rotation", "own"]), default="own", show_default=True,
-                     help="rotation: up to 20 degrees; own: 10 degrees, shifts, left and right swapped."),
-        click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number is another "
-                     "run."),
-        click.option("--mixed-precision", is_flag=True, help="16 bits where they suffice: faster on a GPU."),
-        click.option("--distribute", is_flag=True, help="Share each batch among all GPUs of this machine."),
-        jobs_option,
-    )):  # fmt: skip
-        command = option(command)
-    return command
-
-
-def _plan_options(command: Callable) -> Callable:
-    for option in reversed((
-        click.option("--folds", type=click.IntRange(3, 20), default=5, show_default=True),
-        click.option("--repetitions", type=click.IntRange(1, 50), default=2, show_default=True, help="With other folds "
-                     "and seeds."),
-    )):  # fmt: skip
-        command = option(command)
-    return command
-
-
 @_classify.command()
-@_table_argument
+@table_argument
 @click.option("--out", metavar="MODEL", type=click.Path(path_type=Path), required=True, help="Name of the model's "
               "files without an ending, such as models/pneumonia.")  # fmt: skip
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Folder of the run. By default beside "
               "the model, with -training added to its name.")  # fmt: skip
-@_input_options
-@_training_options
+@input_options
+@training_options
 @talkative
 def train(scans_csv: Path, out: Path, work: Path | None, **options: Any) -> int:
     """Train a model on all scans of SCANS.csv; a fifth of the patients decides when to stop.
@@ -133,12 +91,12 @@ def train(scans_csv: Path, out: Path, work: Path | None, **options: Any) -> int:
       ct-classify train scans.csv --out models/pneumonia
     """  # noqa: D301
     library = _library()
-    table = _read_table(scans_csv)
+    scans = read_table(scans_csv)
     stem = library.network_model.stem_of(out)
     work = work or stem.with_name(f"{stem.name}-training")
     with Bar("Training", "step") as progress:
         made = library.training_final.train(
-            table, stem, work, _inputs_of(options), _settings_of(library, options), machine=_machine(options),
+            scans, stem, work, inputs_of(options), settings_of(options), machine=machine_of(options),
             jobs=options["jobs"], progress=progress, told=_say_epoch,
         )  # fmt: skip
     _say_failed(made.failed)
@@ -191,15 +149,15 @@ def predict(model: Path, scans: tuple[Path, ...], out: Path) -> int:
 
 
 @_classify.command()
-@_table_argument
+@table_argument
 @out_option
-@_plan_options
+@plan_options
 @click.option("--shuffled/--no-shuffled", default=True, show_default=True, help="Check for leaks with shuffled "
               "labels, which takes as long again.")  # fmt: skip
 @click.option("--cases", type=click.IntRange(0, 20), default=2, show_default=True, help="Pictures of each kind: with "
               "and without the finding, right and wrong.")  # fmt: skip
-@_input_options
-@_training_options
+@input_options
+@training_options
 @talkative
 def evaluate(
     scans_csv: Path, out: Path, folds: int, repetitions: int, shuffled: bool, cases: int, **options: Any
@@ -217,15 +175,15 @@ def evaluate(
     Example:
       ct-classify evaluate scans.csv --out evaluation --folds 5 --repetitions 3
     """  # noqa: D301
-    library = _library()
+    _library()
     from . import evaluation_run
     from .crossvalidation import Plan
 
-    table = _read_table(scans_csv)
+    scans = read_table(scans_csv)
     plan = Plan(folds, repetitions, shuffled, options["seed"])
     with Bar("Evaluating", "step") as progress:
         found, figures = evaluation_run.evaluate(
-            table, out, _inputs_of(options), _settings_of(library, options), plan, machine=_machine(options),
+            scans, out, inputs_of(options), settings_of(options), plan, machine=machine_of(options),
             jobs=options["jobs"], cases=cases, progress=progress,
         )  # fmt: skip
     click.echo(figures.verdict)
@@ -239,13 +197,13 @@ def evaluate(
 
 
 @_classify.command()
-@_table_argument
+@table_argument
 @out_option
-@_plan_options
+@plan_options
 @click.option("--vary", "varied", metavar="OPTION=VALUE,...", multiple=True, required=True, help="An option and the "
               "values to try, such as network=example,resnet10 or augmentation=none. May be repeated.")  # fmt: skip
-@_input_options
-@_training_options
+@input_options
+@training_options
 @talkative
 def ablate(scans_csv: Path, out: Path, folds: int, repetitions: int, varied: tuple[str, ...], **options: Any) -> int:
     """Say what each choice brings: the same evaluation with one option changed at a time.
@@ -257,23 +215,23 @@ def ablate(scans_csv: Path, out: Path, folds: int, repetitions: int, varied: tup
     Example:
       ct-classify ablate scans.csv --out ablation --vary part=whole,centre --vary augmentation=none
     """  # noqa: D301
-    library = _library()
+    _library()
     from . import evaluation_run
     from .crossvalidation import Plan
 
-    table = _read_table(scans_csv)
-    changes = [("as given", {})]
+    scans = read_table(scans_csv)
+    tried = [("as given", {})]
     for text in varied:
-        changes += _changes(text, options)
+        tried += changes(text, options)
     variants = [
         evaluation_run.Variant(
-            name, _inputs_of({**options, **change}), _settings_of(library, {**options, **change})
+            name, inputs_of({**options, **change}), settings_of({**options, **change})
         )
-        for name, change in changes
+        for name, change in tried
     ]  # fmt: skip
     with Bar("Comparing", "step") as progress:
         compared = evaluation_run.ablate(
-            table, out, variants, Plan(folds, repetitions, False, options["seed"]), machine=_machine(options),
+            scans, out, variants, Plan(folds, repetitions, False, options["seed"]), machine=machine_of(options),
             jobs=options["jobs"], progress=progress,
         )  # fmt: skip
     for one in compared:
@@ -348,46 +306,6 @@ def _library() -> SimpleNamespace:
         network_model=network_model, training=training, training_final=training_final,
         training_prediction=training_prediction,
     )  # fmt: skip
-
-
-def _read_table(path: Path) -> list:
-    from . import table
-
-    return table.read(path)
-
-
-def _inputs_of(options: Mapping[str, Any]) -> Any:
-    from .inputs import InputOptions, shape_of
-
-    names = ("part", "slices", "margin_mm", "values", "zoom")
-    return InputOptions(**{name: options[name] for name in names}, shape=shape_of(options["size"]))
-
-
-def _settings_of(library: SimpleNamespace, options: Mapping[str, Any]) -> Any:
-    names = ("network", "epochs", "batch", "patience", "learning_rate", "schedule", "augmentation", "seed")
-    return library.training.Settings(**{name: options[name] for name in names})
-
-
-def _machine(options: Mapping[str, Any]) -> Any:
-    from CTVolumeLib.network_fitting import Machine
-
-    return Machine(options["mixed_precision"], options["distribute"])
-
-
-def _changes(text: str, options: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Names and changed options of ``network=example,resnet10``."""
-    name, _, values = text.partition("=")
-    key = {"margin": "margin_mm", "batch-size": "batch"}.get(name, name.replace("-", "_"))
-    fixed = {"size", "seed", "jobs", "mixed_precision", "distribute"}
-    if key not in options or key in fixed or not values:
-        known = ", ".join(sorted(set(options) - fixed))
-        raise CTError(
-            "wrong_call", f"--vary {text} can't be understood.", f"Write OPTION=VALUE,... with one of {known}."
-        )
-    try:
-        return [(f"{name} {value}", {key: type(options[key])(value)}) for value in values.split(",")]
-    except ValueError as error:
-        raise CTError("wrong_call", f"--vary {text} needs numbers.", "Write for example epochs=20,40.") from error
 
 
 def _say_epoch(number: int, losses: Mapping[str, float]) -> None:

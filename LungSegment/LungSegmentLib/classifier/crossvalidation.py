@@ -193,9 +193,15 @@ def _network(
     fingerprint = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     kept = _kept(work / _SCORES, fingerprint)
     if kept is None:
-        model, record = training.train(
-            learn, check, work, settings, options, labels=labels, machine=machine, progress=report
-        )
+        try:
+            model, record = training.train(
+                learn, check, work, settings, options, labels=labels, machine=machine, progress=report
+            )
+        except CTError as error:
+            if error.code != "other_run":
+                raise
+            text = "The folder for the results holds another evaluation: settings or scans are not the same."
+            raise CTError("other_run", text, "Choose another folder, or remove this one to start again.") from error
         kept = [training.scores(model, part, settings.batch).tolist() for part in (check, test)]
         content = {"fingerprint": fingerprint, "validation": kept[0], "test": kept[1], "record": record}
         write_atomic(work / _SCORES, json.dumps(content))

@@ -42,6 +42,8 @@ def split(labels: Sequence[int], patients: Sequence[str], folds: int, seed: int)
         next_one = (number + 1) % folds
         rest = [part for other, part in enumerate(parts) if other not in (number, next_one)]
         found.append(Fold(np.sort(np.concatenate(rest)), parts[next_one], parts[number]))
+        if len(set(np.asarray(labels)[found[-1].train].tolist())) < 2:
+            raise _too_few("a part to learn from has one label only")
     return found
 
 
@@ -61,10 +63,10 @@ def _parts(labels: Sequence[int], patients: Sequence[str], count: int, seed: int
     labels = np.asarray(labels)
     least = min(len({patients[n] for n in np.flatnonzero(labels == label)}) for label in (0, 1))
     if least < count:
-        raise CTError(
-            "too_few",
-            f"{least} patients with one of the labels are too few for {count} parts.",
-            "Add scans or ask for fewer folds.",
-        )
+        raise _too_few(f"{least} patients have one of the labels, for {count} parts")
     splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     return [test for _, test in splitter.split(np.zeros(len(labels)), labels, np.asarray(patients))]
+
+
+def _too_few(why: str) -> CTError:
+    return CTError("too_few", f"There are too few patients: {why}.", "Add scans or ask for other folds.")

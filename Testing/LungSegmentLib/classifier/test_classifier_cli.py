@@ -10,7 +10,7 @@ from CTVolumeLib import commands
 
 pytest.importorskip("tensorflow")
 pytest.importorskip("sklearn")
-from LungSegmentLib.classifier import cli
+from LungSegmentLib.classifier import cli, table
 from support_classifier import write_table
 from support_mr import head, write_series
 
@@ -140,3 +140,29 @@ def test_help_is_quick_and_tells_of_all_commands(capsys):
     text = capsys.readouterr().out
     for name in ("train", "predict", "evaluate", "ablate", "table", "phantom"):
         assert name in text
+
+
+WITH_CONTRAST = ("ch02", "ch05", "ch11", "ch21", "kc02", "kc03", "kc04", "gc01")
+WITHOUT = ("ch04", "ch06", "ch12", "ch13", "ch16", "kc01", "gw01")
+
+
+@pytest.mark.slow
+@pytest.mark.realct
+def test_on_the_few_labelled_chests_that_there_are_nothing_is_claimed(ct_data, tmp_path, capsys):
+    """Contrast medium in the blood is the one label that enough chests have; two scans of the data are one patient."""
+    known = {row["id"]: row for row in csv.DictReader((ct_data / "scans.csv").open(encoding="utf-8"))}
+    rows = [
+        (ct_data / "vol" / f"{name}.nii.gz", int(name in WITH_CONTRAST), known[name]["patient"])
+        for name in (*WITH_CONTRAST, *WITHOUT)
+    ]
+    table.write(tmp_path / "scans.csv", rows)
+    plan = ("--folds", 3, "--repetitions", 1, "--cases", 0)
+    small = ("--size", 32, 32, 16, "--epochs", 2)
+    done = run("evaluate", tmp_path / "scans.csv", "--out", tmp_path / "e", *plan, *small)
+    assert done in (commands.DONE, commands.SOME_FAILED)
+    out, err = capsys.readouterr()
+    assert out.startswith("Too few patients to say")
+    assert "too few" in err
+    figures = json.loads((tmp_path / "e/evaluation.json").read_text())
+    assert sum(figures["scans"]) + len(figures["failed"]) == len(rows)
+    assert figures["rows"]["network"]["auc"]["high"] - figures["rows"]["network"]["auc"]["low"] > 0.2

@@ -37,7 +37,7 @@ def test_seeds():
 
 def test_too_few_patients_are_refused():
     labels, patients = people(9, 4)  # three patients with the finding
-    with pytest.raises(CTError, match="3 patients"):
+    with pytest.raises(CTError, match="3 patients have one"):
         folds.split(labels, patients, 5, seed=0)
     learn, check = folds.hold_out(labels, patients, 3, seed=0)
     assert not {patients[n] for n in learn} & {patients[n] for n in check}
