@@ -105,6 +105,10 @@ def locate(
     problem = _not_tissue(grid)
     if problem:
         return refusal(problem, series=series, flags=warnings, model=about_model)
+    offset = slicegrid.hu_offset(axial)
+    if offset:
+        text = f"Air around the patient measures {offset - 1000} HU: all values seem to be {abs(offset)} HU too "
+        warnings += (Flag("hu_offset", text + f"{'high' if offset > 0 else 'low'}. Locations allow for it."),)
     estimates = estimate(grid, model, _half(progress, 1))
     index = np.array(axial.meta.get("slice_index", range(len(axial.array))))
     return curve.fit(

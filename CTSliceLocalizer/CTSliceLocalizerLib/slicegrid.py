@@ -20,6 +20,12 @@ SIZE = 96
 AIR_HU = -1024
 BODY_HU = -300
 MIN_BODY_CM2 = 15.0
+PURE_AIR_HU = -1000
+AIR_SHARE = 0.15
+EVEN_HU = 40.0
+"""Air around a patient varies less than this, padding at -1024 HU included."""
+WRONG_HU = 60
+"""An offset of the values that is less is no fault: padding, beam hardening."""
 _CELLS_A_STEP = 16
 """So many cells are made between two questions whether to go on: about 0.1 s of a scan of 512 x 512 pixels."""
 
@@ -58,7 +64,10 @@ def make(axial: CTVolume, *, keep_unmasked: bool = False, progress: Progress | N
     if np.any(np.diff(z_slices) <= 0):
         raise CTError("slice_order", "The slices do not lie one above the other.", "Load the original DICOM series.")
     with one_thread_each():  # small products: beside another busy program, sharing each out takes ten times as long
-        cells = _downsample(axial, z_slices, progress)
+        cells = _downsample(axial, z_slices, _shown(axial), progress)
+    offset = hu_offset(axial)
+    if offset:
+        cells = np.clip(cells - offset, AIR_HU, 3071)
     body = _body(cells)
     area = body.sum(axis=(1, 2)) * (CELL_MM / 10) ** 2
     if area.max() < MIN_BODY_CM2:
@@ -73,8 +82,36 @@ def make(axial: CTVolume, *, keep_unmasked: bool = False, progress: Progress | N
     return SliceGrid(hu, z_mm, area, _cut(cells, rows, columns) if keep_unmasked else None)
 
 
-def _downsample(axial: CTVolume, z: np.ndarray, progress: Progress | None) -> np.ndarray:
+def hu_offset(axial: CTVolume) -> int:
+    """By how much a scan's values are too high, by the air around the patient, which has -1000 HU; 0 if about right.
+
+    Air that varies is none: lungs that fill the picture, clothes. Values below -1300 HU are padding.
+
+    Args:
+        axial: a volume in axial order.
+    """
+    sample = axial.array[:: max(1, len(axial.array) // 16), ::4, ::4]
+    air = sample[(sample > -1300) & (sample < -700)]
+    if len(air) < AIR_SHARE * sample.size:
+        return 0
+    low, middle = np.percentile(air, [1, 50]) - PURE_AIR_HU
+    off = middle - low <= EVEN_HU and (min(low, middle) >= WRONG_HU or max(low, middle) <= -WRONG_HU)
+    return round(float(middle)) if off else 0
+
+
+def _shown(axial: CTVolume) -> np.ndarray:
+    """(k,) whether each slice shows anything: one that is blank between two that show a body is left out."""
+    thinned = axial.array[:, ::8, ::8]
+    dense = np.array([np.mean(picture > BODY_HU) for picture in thinned])
+    even = np.array([np.ptp(picture) < 1 for picture in thinned])
+    full = ~even & (dense > 0.02)
+    inner = np.maximum.accumulate(full) & np.maximum.accumulate(full[::-1])[::-1]
+    return ~(inner & (even | (dense < 0.002)))
+
+
+def _downsample(axial: CTVolume, z: np.ndarray, shown: np.ndarray, progress: Progress | None) -> np.ndarray:
     """(g, rows, columns) int16 on 4 mm cells, by tent filters along z and in the plane."""
+    slices, z = np.flatnonzero(shown), z[shown]
     count = int((z[-1] - z[0]) // CELL_MM) + 1
     centres = z[0] + CELL_MM * np.arange(count)
     # Pixels finer than 2 mm are thinned out first: the tent filters still average several of them.
@@ -95,7 +132,7 @@ def _downsample(axial: CTVolume, z: np.ndarray, progress: Progress | None) -> np
         for k in range(first[cell], last[cell]):
             place = k % len(kept)
             if held[place] != k:
-                kept[place], held[place] = axial.array[k, :: thin[1], :: thin[0]], k
+                kept[place], held[place] = axial.array[slices[k], :: thin[1], :: thin[0]], k
             weights[place] = max(1 - abs(z[k] - centre) / half[cell], 1e-6)
         mean = np.tensordot(weights / weights.sum(), kept, axes=1)
         np.clip(mean, AIR_HU, 3071, out=mean)
