@@ -188,8 +188,8 @@ def _network(
     from . import training
 
     learn, check, test = ([ready[n] for n in part] for part in (fold.train, fold.validation, fold.test))
-    learned_from = [{scan.name: labels[scan.name] for scan in part} for part in (learn, check)]
-    made_from = [asdict(settings), asdict(options), *learned_from, [scan.name for scan in test]]
+    scans = [[(scan.name, scan.digest, labels[scan.name]) for scan in part] for part in (learn, check, test)]
+    made_from = [asdict(settings), asdict(options), *scans]
     fingerprint = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     kept = _kept(work / _SCORES, fingerprint)
     if kept is None:

@@ -20,12 +20,14 @@ from CTVolumeLib.volume import CTVolume
 from . import table
 
 TABLE, SCANS = "scans.csv", "scans"
-PATCH_HU = -600.0
+PATCH_HU = -650.0
 
 _PATCHES, _RADIUS_MM = (1, 3), (12.0, 19.0)
 _DENSITY = (0.80, 1.12)
 """By what the distance of healthy lung from -500 HU is multiplied: -780 to -890 HU."""
 _DENSER_BACK_HU = (0.0, 200.0)
+_SLIMMEST = 0.98
+"""In slimmer ones the chest wall is thinner than these coarse voxels, and lungs are not found."""
 
 
 def write(
@@ -70,7 +72,7 @@ def chest(seed: int, number: int, patch_hu: float = PATCH_HU) -> CTVolume:
     person = int(rng.integers(1 << 30))
     parameters = phantom.PhantomParameters(
         size=rng.uniform(0.9, 1.1),
-        girth=rng.uniform(0.9, 1.3),
+        girth=max(_SLIMMEST, rng.uniform(0.9, 1.3)),
         variation=0.04,
         breathing=rng.uniform(0.1, 1.0),
         arms=str(rng.choice(["up", "down"])),

@@ -6,6 +6,7 @@ their number. What can't be read is listed and left out.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -39,12 +40,14 @@ class PreparedScan:
         label: 1 with the finding, 0 without.
         patient: scans of one patient share it.
         folder: holds its files.
+        digest: of the input, so that what was made of it before is not taken for what another scan would give.
     """
 
     name: str
     label: int
     patient: str
     folder: Path
+    digest: str = ""
 
     def input(self) -> np.ndarray:
         """(k, j, i) float32 from 0 to 1, read from disk."""
@@ -82,7 +85,7 @@ def prepare(
     items = [Item(scan.name, scan.path, settings=settings, payload=options) for scan in table]
     outcomes = batch.run(items, _prepare_item, out, jobs=jobs, progress=progress)
     ready = [
-        PreparedScan(scan.name, scan.label, scan.patient, out / scan.name)
+        PreparedScan(scan.name, scan.label, scan.patient, out / scan.name, _digest(out / scan.name / INPUT))
         for scan, outcome in zip(table, outcomes)
         if outcome.state != FAILED
     ]
@@ -117,6 +120,10 @@ def make(volume: CTVolume, options: InputOptions, wanted: bool = True) -> tuple[
             if options.needs_lungs or error.code not in ("no_lungs", "not_ct"):
                 raise
     return inputs.make(volume, options, labels), labels
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def _prepare_item(item: Item, folder: Path) -> Mapping[str, Any]:

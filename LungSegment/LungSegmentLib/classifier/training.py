@@ -149,8 +149,8 @@ def _run(
         "settings": asdict(settings),
         "precision": machine.policy,
         "inputs": asdict(options),
-        "train": {scan.name: labels[scan.name] for scan in scans},
-        "validation": {scan.name: labels[scan.name] for scan in validation},
+        "train": {scan.name: [labels[scan.name], scan.digest] for scan in scans},
+        "validation": {scan.name: [labels[scan.name], scan.digest] for scan in validation},
     }
 
 

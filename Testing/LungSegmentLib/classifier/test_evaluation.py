@@ -95,8 +95,11 @@ def test_runs_on_a_table_goes_on_after_a_stop_and_keeps_patients_together(tmp_pa
     assert np.isfinite(found.network.scores).all()
     np.testing.assert_array_equal(found.shuffled.labels[0], [seen[-1][2][scan.name] for scan in found.scans])
     again = crossvalidation.run(scans, tmp_path / "out", OPTIONS, SHORT, plan)
-    assert len(seen) == 7
+    assert len(seen) == 7  # all was kept
     np.testing.assert_array_equal(again.network.scores, found.network.scores)
+    scans[0].path.write_bytes(scans[2].path.read_bytes())
+    with pytest.raises(CTError, match="holds another evaluation"):
+        crossvalidation.run(scans, tmp_path / "out", OPTIONS, SHORT, plan)
 
 
 def test_thresholds_come_from_the_validation_part_alone(tmp_path):

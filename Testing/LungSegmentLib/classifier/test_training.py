@@ -167,3 +167,16 @@ def test_a_model_on_disk_is_the_same_and_a_damaged_one_is_refused(tmp_path):
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(CTError, match="There is no"):
         training.Settings(**wrong)
+
+
+@pytest.mark.slow
+def test_runs_on_all_devices_that_there_are(scans, tmp_path):
+    """Without a GPU that is one CPU in 32 bits, but by the same calls as on many."""
+    from CTVolumeLib.network_fitting import Machine
+
+    machine = Machine(mixed_precision=True, distribute=True)
+    settings = replace(SHORT, epochs=1)
+    model, record = training.train(scans[:10], scans[10:14], tmp_path, settings, OPTIONS, machine=machine)
+    assert record["epochs"] == 1
+    assert model.dtype_policy.name == "float32"
+    assert np.isfinite(training.scores(model, scans[14:])).all()
