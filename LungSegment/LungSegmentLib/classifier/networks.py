@@ -20,8 +20,7 @@ def small(shape: Shape) -> keras.Model:
     """
     picture = keras.Input((*shape, 1), name="values")
     x = _convolution(picture, 8, stride=2)
-    x = _convolution(x, 16)
-    x = layers.MaxPooling3D(2, padding="same")(x)
+    x = _convolution(x, 16, stride=2)
     x = _convolution(x, 24)
     x = layers.Concatenate()([layers.GlobalAveragePooling3D()(x), layers.GlobalMaxPooling3D()(x)])
     return _answer(picture, layers.Dropout(0.3)(x), SMALL)
