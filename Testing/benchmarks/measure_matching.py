@@ -95,8 +95,8 @@ def main() -> None:
     rows: list[Row] = []
     for name, patient, family, model in found:
         volume = dicom.read(arguments.data / "vol" / f"{name}.nii.gz").as_axial()
-        for number, kind in enumerate(arguments.kinds):
-            rng = np.random.default_rng([number, *name.encode()])
+        for kind in arguments.kinds:
+            rng = np.random.default_rng([followups.KINDS.index(kind), *name.encode()])
             pair = followups.make(volume, annotations[name], kind, rng)
             if pair is not None:
                 rows.append(measure(pair, model, name, patient, family))
@@ -158,8 +158,8 @@ def page(rows: Sequence[Row], models: str) -> str:
         "Written by `Testing/benchmarks/measure_matching.py`; do not edit.",
         "",
         f"Follow-ups of real scans by known maps, each located by {models}.",
-        "Errors in mm are median / 95 % / largest, of the baseline slices that the follow-up truly shows. Guesses: same",
-        "index, same z, same fraction of the scan, nearest score of single slices. A slice nearer than",
+        "Errors in mm are median / 95 % / largest, of the baseline slices that the follow-up truly shows. Guesses:",
+        "same index, same z, same fraction of the scan, nearest score of single slices. A slice nearer than",
         f"{EDGE_MM:g} mm to the end of the follow-up is not asked whether it is covered. Warned: matched slices off by",
         f"more than {GROSS_MM:g} mm in a pair with a warning. Seconds are processor time of the match and of its",
         "refinement, median and most. Two real examinations of a person differ in more ways.",
