@@ -29,7 +29,7 @@ def body(z: np.ndarray, spacing: float) -> CTVolume:
     shift = round(2 / spacing)  # to the middle of the 49th cell
     inside = slice(size // 4 + shift, size - size // 4 + shift)
     array[:, inside, inside] = random.integers(-150, 250, array[:, inside, inside].shape)
-    array[len(z) // 2, size // 2, size // 2 : size // 2 + 9] = 12_000
+    array[len(z) // 2, size // 2 : size // 2 + 9, size // 2 : size // 2 + 9] = 32_767
     return CTVolume(array, (spacing, spacing, 1.0), positions=z)
 
 
