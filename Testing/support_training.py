@@ -63,6 +63,7 @@ def tiny_networks(monkeypatch) -> None:
     import keras
     from CTSliceLocalizerLib import networks
     from CTSliceLocalizerLib.bodyscale import BIN_CENTRES
+    from CTSliceLocalizerLib.skeleton import WIDTH
     from keras import layers
 
     def encoder() -> keras.Model:
@@ -79,5 +80,13 @@ def tiny_networks(monkeypatch) -> None:
         marks = layers.Conv1D(12, 3, padding="same", name="landmarks")(features)
         return keras.Model(features, {"body": body, "landmarks": marks}, name="context")
 
+    def skeleton() -> keras.Model:
+        picture = keras.Input((None, WIDTH, 1))
+        x = layers.Reshape((-1, WIDTH))(picture)
+        body = layers.Conv1D(len(BIN_CENTRES), 1, name="body")(x)
+        marks = layers.Conv1D(12, 3, padding="same", name="landmarks")(x)
+        return keras.Model(picture, {"body": body, "landmarks": marks}, name="skeleton")
+
+    monkeypatch.setattr(networks, "skeleton", skeleton)
     monkeypatch.setattr(networks, "encoder", encoder)
     monkeypatch.setattr(networks, "context", context)

@@ -40,6 +40,10 @@ class Strength:
     p_thick: float = 0.25
     p_contrast: float = 0.3
     p_unmasked: float = 0.25
+    p_skeleton: float = 0.15
+    p_hidden: float = 0.2
+    p_slide: float = 0.5
+    slide_mm: float = 28.0
 
 
 STRENGTHS: dict[str, Strength | None] = {
@@ -61,6 +65,9 @@ STRENGTHS: dict[str, Strength | None] = {
         p_thick=0.0,
         p_contrast=0.0,
         p_unmasked=0.0,
+        p_skeleton=0.0,
+        p_hidden=0.0,
+        p_slide=0.0,
     ),
     "none": None,
 }
@@ -70,6 +77,44 @@ STRENGTHS: dict[str, Strength | None] = {
 def draw_scale(rng: np.random.Generator, strength: Strength) -> float:
     """How much larger than the real patient the augmented one is along the body."""
     return float(np.exp(rng.uniform(*np.log(strength.body_scale))))
+
+
+def slide(
+    hu: np.ndarray, position: np.ndarray, body_mm: np.ndarray, rng: np.random.Generator, strength: Strength
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Organs of chest and abdomen moved along the spine, as breathing and build move them.
+
+    The front of the body comes from other slices than its back, so that vertebrae and organs no longer tell each other.
+
+    Args:
+        hu: (g, 96, 96) pictures of the scan.
+        position: (t,) where between them the stretch is.
+        body_mm: (t,) body coordinate there.
+        rng: source of randomness.
+        strength: ranges.
+
+    Returns:
+        (t, 96, 96) float32 HU, and (t,) mm by which the front was moved towards the head; None for unmoved.
+    """
+    inside = np.interp(body_mm, (380.0, 460.0, 600.0, 680.0), (0.0, 1.0, 1.0, 0.0))
+    if rng.random() >= strength.p_slide or not inside.any():
+        return None
+    moved = rng.uniform(-1, 1) * strength.slide_mm * inside
+    back = between(hu, position)
+    front = between(hu, np.clip(position - moved / CELL_MM, 0, len(hu) - 1))
+    rows = np.flatnonzero((back > -300).any(axis=(0, 2)))
+    if not len(rows):
+        return None
+    wall = rows[0] + rng.uniform(0.5, 0.62) * (rows[-1] - rows[0])
+    share = np.clip((wall - np.arange(SIZE)) / 4 + 0.5, 0, 1).astype(np.float32)[None, :, None]
+    return share * front + (1 - share) * back, moved
+
+
+def between(pictures: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """(t, 96, 96) pictures at fractional indices, linear between neighbours."""
+    low = np.minimum(position.astype(int), len(pictures) - 2)
+    part = (position - low).astype(np.float32)[:, None, None]
+    return pictures[low] * (1 - part) + pictures[low + 1] * part
 
 
 def slices(hu: np.ndarray, scale: float, rng: np.random.Generator, strength: Strength) -> tuple[np.ndarray, np.ndarray]:
@@ -86,8 +131,12 @@ def slices(hu: np.ndarray, scale: float, rng: np.random.Generator, strength: Str
     """
     flips = rng.random(2) < (strength.p_left_right, strength.p_front_back)
     x = hu.astype(np.float32)
-    if rng.random() < strength.p_contrast:
+    if rng.random() < strength.p_skeleton:
+        x = _skeleton(x, rng)
+    elif rng.random() < strength.p_contrast:
         x = _contrast(x, rng)
+    if rng.random() < strength.p_hidden:
+        x = _hidden(x, rng)
     if rng.random() < strength.p_blur:
         x = ndimage.gaussian_filter(x, (rng.uniform(0, 0.6), *[rng.uniform(0.3, 1.0)] * 2))
     if rng.random() < strength.p_thick:
@@ -201,6 +250,22 @@ def _contrast(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     gain = rng.uniform(-0.5, 1.2)
     soft = np.clip(x, 20, 250) - 20
     return x + gain * np.where(x < 250, soft, np.clip(460 - x, 0, 230))
+
+
+def _skeleton(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Bones alone: what is softer becomes one gray, so that they must tell the place."""
+    soft = (x > -950) & (x < rng.uniform(130, 220))
+    return np.where(soft, np.float32(rng.uniform(0, 60)), x)
+
+
+def _hidden(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A box of the body without contents, as metal, tumours and effusions hide what is there."""
+    size = np.array([rng.integers(3, 11), rng.integers(6, 25), rng.integers(6, 25)])
+    first = [int(rng.integers(-(part // 2), length - part // 2)) for part, length in zip(size, x.shape)]
+    box = tuple(slice(max(0, low), low + part) for low, part in zip(first, size))
+    x = x.copy()
+    x[box] = np.where(x[box] > -950, np.float32(rng.uniform(-100, 150)), x[box])
+    return x
 
 
 def _field_of_view(rng: np.random.Generator) -> np.ndarray:

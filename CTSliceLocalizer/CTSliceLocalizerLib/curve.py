@@ -34,7 +34,7 @@ STEP_JITTER = 0.06
 EVIDENCE_SHARE = 0.3
 """Neighbouring cells err together, so each counts for less than one independent look."""
 FLOOR = 1e-3
-LANDMARK_SPREAD_MM = np.array([5, 5, 4, 5, 5, 8, 7, 22, 6, 6, 8, 8], dtype=float)
+LANDMARK_SPREAD_MM = np.array([5, 5, 4, 5, 5, 8, 7, 35, 6, 6, 8, 8], dtype=float)
 """How far, in one person, a landmark lies from where the body coordinate of the average adult has it."""
 SIGMA_FLOOR_MM = 1.5
 FEMORAL_HEADS_END_MM = 880.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import tensorflow as tf
 from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
 
-from . import augmentation, bodyscale, groundtruth, slicegrid, store
+from . import augmentation, bodyscale, groundtruth, skeleton, slicegrid, store
 from .groundtruth import Annotation
 from .landmarks import BODY_MM, NAMES
 
@@ -36,6 +36,7 @@ _SHAPES = (
     (None, None, 2),
 )
 """Of the arrays of a batch."""
+_SHAPE_OF_SKELETON = (None, None, skeleton.WIDTH, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,19 +154,27 @@ class Sequences:
         """
 
         def numbered(number: tf.Tensor) -> tuple:
-            arrays = tf.numpy_function(self._arrays, [number], [tf.float32] * len(_SHAPES))
-            for array, shape in zip(arrays, _SHAPES):
-                array.set_shape(shape)
-            hu, soft, weight, landmarks, orientation = arrays
+            hu, soft, weight, landmarks, orientation = _tensors(self._arrays, number, _SHAPES)
             targets = {"raw": soft, "body": soft, "landmarks": landmarks, "orientation": orientation}
             weights = {"raw": weight, "body": weight, "orientation": weight}
             return hu, targets, weights | {"landmarks": tf.ones(tf.shape(hu)[:1])}
 
-        numbers = tf.data.Dataset.range(first_epoch * self.batches, last_epoch * self.batches)
-        made = numbers.map(numbered, num_parallel_calls=workers, deterministic=True).prefetch(4)
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        return made.with_options(options)
+        return self._made(numbered, first_epoch, last_epoch, workers)
+
+    def skeletons(self, first_epoch: int, last_epoch: int, workers: int = 2) -> tf.data.Dataset:
+        """The same stretches for the network of the skeleton; arguments as for ``pipeline``.
+
+        Returns:
+            Pictures (n, t, 61, 1), targets and weights by output name.
+        """
+
+        def numbered(number: tf.Tensor) -> tuple:
+            shapes = (_SHAPE_OF_SKELETON, *_SHAPES[1:])
+            pictures, soft, weight, landmarks, _ = _tensors(self._skeletons, number, shapes)
+            weights = {"body": weight, "landmarks": tf.ones(tf.shape(pictures)[:1])}
+            return pictures, {"body": soft, "landmarks": landmarks}, weights
+
+        return self._made(numbered, first_epoch, last_epoch, workers)
 
     def batch(self, epoch: int, index: int) -> tuple[np.ndarray, ...]:
         """One batch, float32.
@@ -184,8 +193,27 @@ class Sequences:
             examples.append(example)
         return tuple(np.stack(part) for part in zip(*examples))
 
+    def _made(self, numbered: Callable, first_epoch: int, last_epoch: int, workers: int) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.range(first_epoch * self.batches, last_epoch * self.batches)
+        made = numbers.map(numbered, num_parallel_calls=workers, deterministic=True).prefetch(4)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        return made.with_options(options)
+
     def _arrays(self, number: np.int64) -> tuple[np.ndarray, ...]:
         return self.batch(int(number) // self.batches, int(number) % self.batches)
+
+    def _skeletons(self, number: np.int64) -> tuple[np.ndarray, ...]:
+        hu, *rest = self._arrays(number)
+        return np.stack([skeleton.picture(one) for one in hu]), *rest
+
+
+def _tensors(made: Callable, number: tf.Tensor, shapes: Sequence[tuple]) -> list[tf.Tensor]:
+    """The arrays that numpy makes for a batch, with as much of their shapes as is known."""
+    arrays = tf.numpy_function(made, [number], [tf.float32] * len(shapes))
+    for array, shape in zip(arrays, shapes):
+        array.set_shape(shape)
+    return arrays
 
 
 def make_example(
@@ -198,33 +226,33 @@ def make_example(
         return None
     position = rng.uniform(0, len(scan.grid.hu) - 1 - extent) + np.arange(length) / scale
     unmasked = strength is not None and rng.random() < strength.p_unmasked
-    pictures = _between(scan.grid.unmasked if unmasked else scan.grid.hu, position)
+    hu = scan.grid.unmasked if unmasked else scan.grid.hu
+    cells = np.arange(len(scan.body_mm))
+    body, known = np.interp(position, cells, scan.body_mm), np.interp(position, cells, scan.sigma_mm)
+    z_mm = np.interp(position, cells, scan.grid.z_mm)
+    slid = augmentation.slide(hu, position, body, rng, strength) if strength else None
+    pictures = augmentation.between(hu, position) if slid is None else slid[0]
+    moved = {}
+    if slid is not None:
+        breathing = [name for name in groundtruth.MOVES_WITH_BREATH if name in scan.annotations]
+        moved = {name: float(np.interp(scan.annotations[name].z_mm, z_mm, slid[1])) for name in breathing}
     flips = np.zeros(2, dtype=np.float32)
     if strength:
         pictures, flips = augmentation.slices(pictures, scale, rng, strength)
-    cells = np.arange(len(scan.body_mm))
-    body, known = np.interp(position, cells, scan.body_mm), np.interp(position, cells, scan.sigma_mm)
     area = np.interp(position, cells, scan.grid.body_cm2)
     weight = (1.0 / (1.0 + (known / 20.0) ** 2)) * (area > slicegrid.MIN_BODY_CM2)
     soft = bodyscale.soft_bins(body, np.hypot(TARGET_SIGMA_MM, known))
-    landmarks = _landmark_targets(scan, np.interp(position, cells, scan.grid.z_mm), body)
+    landmarks = _landmark_targets(scan, z_mm, body, moved)
     orientation = np.repeat(flips[None], length, axis=0)
     return pictures.astype(np.float32), soft, weight.astype(np.float32), landmarks, orientation
 
 
-def _between(pictures: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """(t, 96, 96) pictures at fractional indices, linear between neighbours."""
-    low = np.minimum(position.astype(int), len(pictures) - 2)
-    part = (position - low).astype(np.float32)[:, None, None]
-    return pictures[low] * (1 - part) + pictures[low + 1] * part
-
-
-def _landmark_targets(scan: Scan, z_mm: np.ndarray, body_mm: np.ndarray) -> np.ndarray:
+def _landmark_targets(scan: Scan, z_mm: np.ndarray, body_mm: np.ndarray, moved: Mapping[str, float]) -> np.ndarray:
     """(t + 1, 12) where each landmark is, the last row for "not in this stretch"; a column of zeros is unknown."""
     targets = np.zeros((len(z_mm) + 1, len(NAMES)), dtype=np.float32)
     for column, name in enumerate(NAMES):
         if name in scan.annotations:
-            z = scan.annotations[name].z_mm
+            z = scan.annotations[name].z_mm + moved.get(name, 0.0)
             if z_mm[0] <= z <= z_mm[-1]:
                 density = np.exp(-0.5 * ((z_mm - z) / LANDMARK_SIGMA_MM) ** 2)
                 targets[:-1, column] = density / density.sum()

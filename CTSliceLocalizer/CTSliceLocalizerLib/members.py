@@ -1,9 +1,9 @@
 """A model may be several networks of the same kind, trained on different patients: its members.
 
 They run side by side: the part ``encoder`` gives the outputs of all of them next to each other, and each has a context
-network of its own, ``context1``, ``context2``, ... What they say is brought together as probabilities, so that where
-they disagree the distribution gets wider, which is what sigma is made of. A model with one network has the parts
-``encoder`` and ``context``.
+network of its own, ``context1``, ``context2``, ..., and likewise one for the skeleton. What they say is brought
+together as probabilities, so that where they disagree the distribution gets wider, which is what sigma is made of. A
+model with one network has the parts ``encoder``, ``context`` and ``skeleton``; the last may be missing.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
 from scipy.special import log_softmax, logsumexp
 
-from . import curve, slicegrid
+from . import curve, skeleton, slicegrid
 
-ENCODER, CONTEXT = "encoder", "context"
+ENCODER, CONTEXT, SKELETON = "encoder", "context", "skeleton"
 
 Progress = Callable[[int, int, str], bool]
 
@@ -39,20 +39,19 @@ def each(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None = No
     contexts = _contexts(model)
     pictures = grid.hu[..., None].astype(np.float32) / 1000.0
     single = model.parts[ENCODER].predict(pictures, progress)
+    bones = skeleton.picture(grid.hu)
     found = []
     for number, context in enumerate(contexts):
         own = {name: np.split(value, len(contexts), axis=-1)[number] for name, value in single.items()}
-        upright, reversed_ = (
-            model.parts[context].predict(np.ascontiguousarray(own["features"][None, ::step])) for step in (1, -1)
-        )
+        upright, reversed_ = (_sequence(model, context, own["features"][::step], bones[::step]) for step in (1, -1))
         found.append(
             curve.Estimates(
                 z_mm=grid.z_mm,
                 body=grid.body_cm2 > slicegrid.MIN_BODY_CM2,
                 raw=own["raw"],
                 orientation=own["orientation"],
-                upright=curve.Sequence(upright["body"][0], upright["landmarks"][0]),
-                reversed=curve.Sequence(reversed_["body"][0][::-1], reversed_["landmarks"][0][::-1]),
+                upright=upright,
+                reversed=curve.Sequence(reversed_.body[::-1], reversed_.landmarks[::-1]),
             )
         )
     return found
@@ -95,6 +94,8 @@ def only(model: Model, number: int) -> Model:
     if len(contexts) == 1:
         return model
     parts = {ENCODER: model.parts[ENCODER].member(number), CONTEXT: model.parts[contexts[number]]}
+    if _skeleton(contexts[number]) in model.parts:
+        parts[SKELETON] = model.parts[_skeleton(contexts[number])]
     return replace(model, parts=parts, name=f"{model.name} {number + 1}", engine="numpy")
 
 
@@ -116,6 +117,21 @@ def _contexts(model: Model) -> list[str]:
         return [CONTEXT]
     numbered = range(1, len(model.parts) + 1)
     return [f"{CONTEXT}{number}" for number in numbered if f"{CONTEXT}{number}" in model.parts]
+
+
+def _skeleton(context: str) -> str:
+    """The name of the network of the skeleton that goes with a context network."""
+    return context.replace(CONTEXT, SKELETON)
+
+
+def _sequence(model: Model, context: str, features: np.ndarray, bones: np.ndarray) -> curve.Sequence:
+    """What one member says of cells in an order, by their features (g, 128) and the picture of the skeleton."""
+    said = model.parts[context].predict(np.ascontiguousarray(features[None]))
+    slices = curve.Sequence(said["body"][0], said["landmarks"][0])
+    if _skeleton(context) not in model.parts:
+        return slices
+    said = model.parts[_skeleton(context)].predict(np.ascontiguousarray(bones[None]))
+    return skeleton.joined(slices, curve.Sequence(said["body"][0], said["landmarks"][0]))
 
 
 def _mean_bins(logits: Sequence[np.ndarray]) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 ``encoder`` turns one 96 x 96 picture into features, a distribution over the body coordinate from that slice alone,
 and two orientation logits. ``context`` reads the features of all slices of a scan, 4 mm apart, and gives the
-distribution with their help and a logit for each of the 12 landmarks in each slice.
+distribution with their help and a logit for each of the 12 landmarks in each slice. ``skeleton`` is trained apart from
+them: it says the same from the picture of spine and ribs alone.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import keras
 import numpy as np
@@ -13,6 +16,7 @@ from keras import layers, ops
 
 from .bodyscale import BIN_CENTRES
 from .landmarks import LANDMARKS
+from .skeleton import WIDTH
 from .slicegrid import SIZE
 
 FEATURES = 128
@@ -46,14 +50,20 @@ def context() -> keras.Model:
     features = keras.Input((None, FEATURES), name="features")
     x = layers.Dropout(0.3)(features)
     x = layers.Conv1D(96, 1, activation="relu")(x)
-    for dilation in (1, 2, 4, 8, 1):
-        y = layers.Conv1D(96, 3, padding="same", dilation_rate=dilation, use_bias=False)(x)
-        y = layers.BatchNormalization(momentum=0.97)(y)
-        y = layers.Dropout(0.1)(layers.Activation("relu")(y))
-        x = layers.Add()([x, y])
-    body = layers.Conv1D(len(BIN_CENTRES), 1, name="body")(x)
-    landmarks = layers.Conv1D(len(LANDMARKS), 3, padding="same", name="landmarks")(x)
-    return keras.Model(features, {"body": body, "landmarks": landmarks}, name="context")
+    return keras.Model(features, _along_the_body(x, 96), name="context")
+
+
+def skeleton() -> keras.Model:
+    """Network over the picture of spine and ribs: (t, 61, 1) -> body (t, bins), landmarks (t, 12) logits, for any t."""
+    picture = keras.Input((None, WIDTH, 1), name="picture")
+    x = picture
+    for channels, size in ((16, (5, 5)), (24, (5, 5)), (32, (3, 5))):
+        x = _convolution(x, channels, size, stride=(1, 2))
+    x = layers.Dropout(0.1)(x)
+    x = layers.Conv2D(64, (1, x.shape[2]), use_bias=False)(x)
+    x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.97)(x))
+    x = layers.Dropout(0.2)(layers.Reshape((-1, 64))(x))
+    return keras.Model(picture, _along_the_body(x, 64), name="skeleton")
 
 
 def joined(slice_network: keras.Model, sequence_network: keras.Model) -> keras.Model:
@@ -61,15 +71,13 @@ def joined(slice_network: keras.Model, sequence_network: keras.Model) -> keras.M
     hu = keras.Input((None, SIZE, SIZE), name="hu")
     single = EachSlice(slice_network)(hu)
     whole = sequence_network(single["features"])
-    # Losses are always reckoned with 32 bits.
+    return in_32_bits(hu, {name: single[name] for name in ("raw", "orientation")} | whole)
+
+
+def in_32_bits(inputs: object, outputs: Mapping[str, object]) -> keras.Model:
+    """A network as it is trained: losses are always reckoned with 32 bits."""
     return keras.Model(
-        hu,
-        {
-            "raw": layers.Identity(dtype="float32", name="raw")(single["raw"]),
-            "orientation": layers.Identity(dtype="float32", name="orientation")(single["orientation"]),
-            "body": layers.Identity(dtype="float32", name="body")(whole["body"]),
-            "landmarks": layers.Identity(dtype="float32", name="landmarks")(whole["landmarks"]),
-        },
+        inputs, {name: layers.Identity(dtype="float32", name=name)(value) for name, value in outputs.items()}
     )
 
 
@@ -102,7 +110,19 @@ def _windows() -> layers.Layer:
     )
 
 
-def _convolution(x: object, channels: int, size: int, stride: int = 1) -> object:
+def _along_the_body(x: object, channels: int) -> dict:
+    """Logits of body coordinate and landmarks from features of all slices, (t, channels)."""
+    for dilation in (1, 2, 4, 8, 1):
+        y = layers.Conv1D(channels, 3, padding="same", dilation_rate=dilation, use_bias=False)(x)
+        y = layers.BatchNormalization(momentum=0.97)(y)
+        y = layers.Dropout(0.1)(layers.Activation("relu")(y))
+        x = layers.Add()([x, y])
+    body = layers.Conv1D(len(BIN_CENTRES), 1, name="body")(x)
+    landmarks = layers.Conv1D(len(LANDMARKS), 3, padding="same", name="landmarks")(x)
+    return {"body": body, "landmarks": landmarks}
+
+
+def _convolution(x: object, channels: int, size: int | tuple[int, int], stride: int | tuple[int, int] = 1) -> object:
     x = layers.Conv2D(channels, size, strides=stride, padding="same", use_bias=False)(x)
     return layers.Activation("relu")(layers.BatchNormalization(momentum=0.97)(x))
 

@@ -9,7 +9,7 @@ begins.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -34,6 +34,8 @@ MODEL_NAME = "ct-slice-localizer"
 NETWORK = "compact"
 TRAINED = "trained.npz"
 """Weights at the very end, in the work folder."""
+SKELETON = "skeleton"
+"""Folder, in the work folder, of the training of the network of the skeleton."""
 SPLIT = MODELS / "patients.json"
 
 
@@ -42,10 +44,10 @@ class Settings:
     """Everything that decides what comes out, besides the data."""
 
     seed: int = 8
-    epochs: int = 36
+    epochs: int = 20
     batches: int = 60
     validation_batches: int = 24
-    patience: int = 16
+    patience: int = 12
     learning_rate: float = 1.5e-3
     weight_decay: float = 5e-3
     augmentation: str = "own"
@@ -60,8 +62,8 @@ def train(
     machine: fitting.Machine | None = None,
     progress: fitting.Progress | None = None,
     told: checkpoints.Told | None = None,
-) -> tuple[keras.Model, keras.Model, dict]:
-    """Train both parts of the network.
+) -> tuple[dict[str, keras.Model], dict]:
+    """Train the networks of the slices, and then that of the skeleton.
 
     Args:
         scans: what to learn from.
@@ -73,21 +75,22 @@ def train(
         told: called after each epoch with its number, from 1, and its losses.
 
     Returns:
-        The encoder, the context network and a record of the run.
+        The networks by part, "encoder", "context" and "skeleton", and a record of the run.
 
     Raises:
         CTError: too few scans, cancelled, or the folder holds another run.
     """
     machine = machine or fitting.Machine()
+    run = _run(scans, validation, settings, machine)
     learn = dataset.Sequences(
         scans, batches=settings.batches, seed=settings.seed, strength=augmentation.STRENGTHS[settings.augmentation]
     )
     check = dataset.Sequences(validation, batches=settings.validation_batches, seed=settings.seed + 1, strength=None)
-    checkpoints.begin(work, _run(scans, validation, settings, machine))
+    checkpoints.begin(work, run)
     keras.utils.set_random_seed(settings.seed)
     with machine.building():
         encoder, context = networks.encoder(), networks.context()
-        model = _compiled(networks.joined(encoder, context), settings)
+        model = _compiled(networks.joined(encoder, context), settings, LOSSES)
     record = fitting.fit(
         model,
         lambda epoch: learn.pipeline(epoch, settings.epochs),
@@ -95,31 +98,60 @@ def train(
         work,
         _lengths(settings),
         averaged=True,
-        progress=progress,
+        progress=_half(progress, 0),
         told=told,
     )
     encoder, context = _plain(encoder, networks.encoder()), _plain(context, networks.context())
     fit_orientation(encoder, scans)
     checkpoints.save_weights(networks.joined(encoder, context), work / TRAINED)
-    return encoder, context, {**record, "settings": asdict(settings)}
+    checkpoints.begin(work / SKELETON, run)
+    keras.utils.set_random_seed(settings.seed)
+    with machine.building():
+        skeleton = networks.skeleton()
+        picture = keras.Input(skeleton.input_shape[1:])
+        model = networks.in_32_bits(picture, skeleton(picture))
+        model = _compiled(model, settings, {name: LOSSES[name] for name in skeleton.output})
+    record["skeleton"] = fitting.fit(
+        model,
+        lambda epoch: learn.skeletons(epoch, settings.epochs),
+        check.skeletons(0, 1),
+        work / SKELETON,
+        _lengths(settings),
+        averaged=True,
+        progress=_half(progress, 1),
+    )
+    checkpoints.save_weights(skeleton, work / SKELETON / TRAINED)
+    parts = {"encoder": encoder, "context": context, "skeleton": _plain(skeleton, networks.skeleton())}
+    return parts, {**record, "settings": asdict(settings)}
 
 
-def trained(work: Path) -> tuple[keras.Model, keras.Model, bool]:
+def trained(work: Path) -> tuple[dict[str, keras.Model], bool]:
     """The networks of a training run.
 
     Args:
         work: its folder.
 
     Returns:
-        The encoder, the context network, and whether training was finished; if not they are the best so far.
+        The networks by part, and whether training was finished. If not they are the best so far, and that of the
+        skeleton may be missing.
 
     Raises:
         CTError: the folder holds no run, or no epoch of it.
     """
     encoder, context = networks.encoder(), networks.context()
+    finished = _load(networks.joined(encoder, context), work)
+    parts = {"encoder": encoder, "context": context}
+    if finished and (work / SKELETON / checkpoints.BEST).exists():
+        parts["skeleton"] = networks.skeleton()
+        return parts, _load(parts["skeleton"], work / SKELETON)
+    return parts, False
+
+
+def _load(network: keras.Model, work: Path) -> bool:
+    """Give a network its weights at the end of its training, or the best so far; says which."""
     finished = (work / TRAINED).exists()
-    checkpoints.load_weights(networks.joined(encoder, context), work / (TRAINED if finished else checkpoints.BEST))
-    return encoder, context, finished
+    checkpoints.load_weights(network, work / (TRAINED if finished else checkpoints.BEST))
+    return finished
 
 
 def _run(
@@ -140,16 +172,18 @@ def _lengths(settings: Settings) -> fitting.Lengths:
     return fitting.Lengths(settings.epochs, settings.batches, settings.patience)
 
 
-def _compiled(model: keras.Model, settings: Settings) -> keras.Model:
+def _half(progress: fitting.Progress | None, number: int) -> fitting.Progress | None:
+    """The progress of the first or second of two trainings with the same number of batches."""
+    if progress is None:
+        return None
+    return lambda done, total, text: progress(number * total + done, 2 * total, text)
+
+
+def _compiled(model: keras.Model, settings: Settings, losses: Mapping[str, object]) -> keras.Model:
     model.compile(
         optimizer=fitting.optimizer(_lengths(settings), settings.learning_rate, settings.weight_decay, momentum=0.99),
-        loss={
-            "raw": keras.losses.CategoricalCrossentropy(from_logits=True),
-            "body": keras.losses.CategoricalCrossentropy(from_logits=True),
-            "landmarks": landmark_loss,
-            "orientation": keras.losses.BinaryCrossentropy(from_logits=True),
-        },
-        loss_weights={"raw": 0.5, "body": 1.0, "landmarks": 1.0, "orientation": 0.3},
+        loss=losses,
+        loss_weights={name: LOSS_WEIGHTS[name] for name in losses},
     )
     return model
 
@@ -231,6 +265,15 @@ def landmark_loss(truth: object, logits: object) -> object:
     return -ops.mean(ops.sum(ops.cast(truth, logits.dtype) * log_probability, axis=1), axis=-1)
 
 
+LOSSES = {
+    "raw": keras.losses.CategoricalCrossentropy(from_logits=True),
+    "body": keras.losses.CategoricalCrossentropy(from_logits=True),
+    "landmarks": landmark_loss,
+    "orientation": keras.losses.BinaryCrossentropy(from_logits=True),
+}
+LOSS_WEIGHTS = {"raw": 0.5, "body": 1.0, "landmarks": 1.0, "orientation": 0.3}
+
+
 def card(split: dict, scans: list[dataset.Scan], record: dict) -> dict:
     """What the model was made from and what goes in and out, for its card."""
     return {
@@ -273,8 +316,8 @@ def main(data: Path, work: Path, out: Path, epochs: int, seed: int) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     split = dataset.read_split(SPLIT)
     scans, validation = dataset.load(data, split["train"]), dataset.load(data, split["validation"])
-    encoder, context, record = train(scans, validation, work, Settings(seed=seed, epochs=epochs))
-    export.export({"encoder": encoder, "context": context}, out / MODEL_NAME, card(split, scans, record))
+    parts, record = train(scans, validation, work, Settings(seed=seed, epochs=epochs))
+    export.export(parts, out / MODEL_NAME, card(split, scans, record))
     log.info("The model is in %s", out)
 
 

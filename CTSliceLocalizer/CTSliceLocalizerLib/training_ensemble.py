@@ -43,14 +43,14 @@ def publish(
         CTError: a fold is missing or not finished, or the folder holds something else.
     """
     folds = checkpoints.read_run(work)["folds"]
-    pairs, entries, scans, patients = [], [], set(), set()
+    networks, entries, scans, patients = [], [], set(), set()
     for fold in folds:
         run = checkpoints.read_run(work / fold["name"])
-        encoder, context, finished = training.trained(work / fold["name"])
+        parts, finished = training.trained(work / fold["name"])
         if not finished and not unfinished:
             text = f"The training in {work.name}/{fold['name']} is not finished."
             raise CTError("not_finished", text, "Let the cross-validation go on to its end first.")
-        pairs.append((encoder, context))
+        networks.append(parts)
         scans.update(run["train"])
         patients.update(fold["train"])
         entries.append(
@@ -68,23 +68,25 @@ def publish(
         "unseen": "Each figure of accuracy is of the member that never saw the patient. Used is the mean of all.",
         **(about or {}),
     }
-    return export.export(joined(pairs), stem, card, half=True)
+    return export.export(joined(networks), stem, card, half=True)
 
 
-def joined(pairs: Sequence[tuple[keras.Model, keras.Model]]) -> dict[str, keras.Model]:
+def joined(networks: Sequence[Mapping[str, keras.Model]]) -> dict[str, keras.Model]:
     """The parts of one model, as ``members`` reads them.
 
     Args:
-        pairs: encoder and context network of each member, at least two; they are renamed.
+        networks: of each member by part, at least two members; they are renamed.
     """
     picture = keras.Input((SIZE, SIZE, 1), name="hu_per_1000")
-    single = []
-    for number, (encoder, context) in enumerate(pairs, start=1):
-        encoder.name, context.name = f"{members.ENCODER}{number}", f"{members.CONTEXT}{number}"
-        single.append(encoder(picture))
+    parts, single = {}, []
+    for number, member in enumerate(networks, start=1):
+        for name, network in member.items():
+            network.name = f"{name}{number}"
+            if name != members.ENCODER:
+                parts[network.name] = network
+        single.append(member[members.ENCODER](picture))
     outputs = {name: keras.layers.Concatenate(name=name)([one[name] for one in single]) for name in OUTPUTS}
-    parts = {members.ENCODER: keras.Model(picture, outputs, name=members.ENCODER)}
-    return parts | {context.name: context for _, context in pairs}
+    return {members.ENCODER: keras.Model(picture, outputs, name=members.ENCODER), **parts}
 
 
 def _families(scans: Collection[str]) -> dict[str, int]:

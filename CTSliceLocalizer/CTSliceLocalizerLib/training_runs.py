@@ -103,8 +103,7 @@ def write_model(work: Path, stem: Path, litert: bool = True) -> bool:
         },
     }
     if run["network"] == training.NETWORK:
-        encoder, context, finished = training.trained(work)
-        parts: dict[str, keras.Model] = {"encoder": encoder, "context": context}
+        parts, finished = training.trained(work)
         part, card = "encoder", {**training.ABOUT, **card}
     else:
         model, finished = article_training.trained(work)

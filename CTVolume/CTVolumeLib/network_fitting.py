@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import platform
 import re
@@ -49,7 +50,7 @@ class Machine:
         before = keras.mixed_precision.dtype_policy()
         scope: contextlib.AbstractContextManager = contextlib.nullcontext()
         if self.distribute:
-            strategy = tf.distribute.MirroredStrategy()
+            strategy = _mirrored()
             log.info("Each batch is shared among %d devices", strategy.num_replicas_in_sync)
             scope = strategy.scope()
         keras.mixed_precision.set_dtype_policy(self.policy)
@@ -170,6 +171,12 @@ def _understood(error: tf.errors.OpError) -> Exception:
         return CTError("no_memory", "The memory does not suffice for training.", "Take smaller batches or slices.")
     found = re.search(r"CTError: (.+)", error.message)
     return CTError("bad_data", found.group(1).strip()) if found else error
+
+
+@functools.cache
+def _mirrored() -> tf.distribute.Strategy:
+    """One for the whole process: two that train one after the other mix up what their devices exchange."""
+    return tf.distribute.MirroredStrategy()
 
 
 class _Telling(keras.callbacks.Callback):

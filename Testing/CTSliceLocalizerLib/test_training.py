@@ -42,6 +42,11 @@ def scans() -> tuple[list[dataset.Scan], list[dataset.Scan]]:
     return made[:2], made[2:]
 
 
+def weights_of(parts: dict[str, keras.Model]) -> list[np.ndarray]:
+    assert set(parts) == {"encoder", "context", "skeleton"}
+    return [weight for part in parts.values() for weight in part.get_weights()]
+
+
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dataset, "SLICES_A_BATCH", 12)
@@ -55,8 +60,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[np.ndarr
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataset, "SLICES_A_BATCH", 12)
         patch.setattr(dataset, "LENGTHS", (6,))
-        encoder, context, record = training.train(*scans(), work, SETTINGS)
-    return work, [*encoder.get_weights(), *context.get_weights()], record
+        parts, record = training.train(*scans(), work, SETTINGS)
+    return work, weights_of(parts), record
 
 
 @pytest.mark.slow
@@ -73,12 +78,12 @@ def test_a_killed_run_ends_as_if_it_had_not_been_killed(whole: tuple, tmp_path: 
     )
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()[-2000:]
     assert len((tmp_path / checkpoints.LOG).read_text().splitlines()) == 3
-    encoder, context, record = training.train(*scans(), tmp_path, SETTINGS)
+    parts, record = training.train(*scans(), tmp_path, SETTINGS)
     work, weights, expected = whole
     assert (tmp_path / checkpoints.LOG).read_bytes() == (work / checkpoints.LOG).read_bytes()
     assert record == expected
     assert record["epochs"] == 3
-    for one, other in zip([*encoder.get_weights(), *context.get_weights()], weights, strict=True):
+    for one, other in zip(weights_of(parts), weights, strict=True):
         assert one.tobytes() == other.tobytes()
 
 
@@ -88,8 +93,8 @@ def test_another_seed_gives_other_weights(tmp_path: Path, monkeypatch: pytest.Mo
     weights = []
     for name, seed in (("a", 3), ("b", 4), ("c", 3)):
         settings = training.Settings(seed=seed, epochs=1, batches=2, validation_batches=1)
-        encoder, _, _ = training.train(*scans(), tmp_path / name, settings)
-        weights.append(encoder.get_weights()[0])
+        parts, _ = training.train(*scans(), tmp_path / name, settings)
+        weights.append(parts["encoder"].get_weights()[0])
     assert not np.allclose(weights[0], weights[1])
     np.testing.assert_array_equal(weights[0], weights[2])
 
@@ -97,9 +102,9 @@ def test_another_seed_gives_other_weights(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_what_is_in_the_work_folder_makes_the_same_networks(whole: tuple) -> None:
     work, weights, _ = whole
-    encoder, context, finished = training.trained(work)
+    parts, finished = training.trained(work)
     assert finished
-    for one, other in zip([*encoder.get_weights(), *context.get_weights()], weights, strict=True):
+    for one, other in zip(weights_of(parts), weights, strict=True):
         np.testing.assert_array_equal(one, other)
     run = checkpoints.read_run(work)
     assert (run["train"], run["validation"], run["patients"]) == (["1.2.3.0", "1.2.3.1"], ["1.2.3.2"], 2)
@@ -120,14 +125,15 @@ def test_mixed_precision_ends_in_plain_weights(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(fitting, "gpus", lambda: ["a GPU"])
     seen = []
     compiled = training._compiled
-    monkeypatch.setattr(training, "_compiled", lambda model, settings: seen.append(model) or compiled(model, settings))
+    monkeypatch.setattr(training, "_compiled", lambda model, *more: seen.append(model) or compiled(model, *more))
     settings = training.Settings(seed=3, epochs=1, batches=2, validation_batches=1)
     machine = fitting.Machine(mixed_precision=True)
-    encoder, context, record = training.train(*scans(), tmp_path, settings, machine=machine)
-    (model,) = seen
-    assert model.layers[1].compute_dtype == "float16"
-    assert {output.dtype for output in model.outputs} == {"float32"}
-    assert {layer.compute_dtype for layer in (*encoder.layers, *context.layers)} == {"float32"}
+    parts, record = training.train(*scans(), tmp_path, settings, machine=machine)
+    assert len(seen) == 2, "slices, then the skeleton"
+    for model in seen:
+        assert model.layers[1].compute_dtype == "float16"
+        assert {output.dtype for output in model.outputs} == {"float32"}
+    assert {layer.compute_dtype for part in parts.values() for layer in part.layers} == {"float32"}
     assert keras.mixed_precision.dtype_policy().name == "float32"
     assert np.isfinite(record["validation_loss"])
     assert checkpoints.read_run(tmp_path)["precision"] == "mixed_float16"
