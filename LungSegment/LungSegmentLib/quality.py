@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from .cells import Cells, cells_of
 from .lungs import AIRWAY, LEFT, RIGHT, LungResult, body_of
+from .quality_dense import away_from_ribs, behind, bronchi_in_tissue
 from .shapes import bounding_box, dilate, distance, erode
 
 GREEN, AMBER, RED = "green", "amber", "red"
@@ -29,8 +30,14 @@ HEIGHT_BY_WIDTH, WIDEST_MM = (0.65, 1.4), 370.0
 
 SMALL_ML, LARGE_ML = 800.0, 10000.0
 BESIDE_AMBER, BESIDE_RED = 0.10, 0.30
-BESIDE_PART = {"top": 0.23, "bottom": 0.15}
-"""Of parts of lungs, by the end that the scan cuts: bases lie beside the domes, apices are small."""
+BESIDE_APICES = 0.15
+"""Of small upper parts of lungs. Bases lie beside the domes: only what is behind them is asked for."""
+
+BEHIND_SHARE, BEHIND_MISSING = 0.15, 0.05
+"""Share of one lung that ends before the ribs behind it, and volume of what is between, by that of the lungs."""
+
+BRONCHI, BRONCHI_DARK = 10, 2
+"""Specks of air in tissue; single ones are bronchi at the hilum, or noise, which is rarely as dark."""
 
 FRONT_AMBER = 0.45
 PART_ML = 1500.0
@@ -46,14 +53,16 @@ RECESS_MM = 10.0
 """The recess behind the dome is 25 to 80 mm deep, less when breathed out."""
 
 RIM_MM, BEHIND = 20.0, 0.7
-GAP_MM = 25.0
 DENSE_HU, DENSE_AMBER = -300, 0.16
-SURFACE_SHARE = 0.68
+SURFACE_SHARE = 0.75
 HAZE_MM, HAZE_HU, HAZE_AMBER = (6.0, 6.0), (-650, -200), 0.03
 """How far from the lungs haze is looked for (and how many cells at least), in a layer of how many mm; fat is denser."""
 
 GAS_HU, DARKER_HU, GAS_ML, BASE_GAS_ML = -970, 45, 8.0, 2.0
 """Gas is darker than the first, and by the second darker than the darker quarter of the lungs."""
+
+GAS_SHARE = 0.02
+"""Of the lungs; gas that is less of them changes their volume little, and is only noted."""
 
 SMOOTH_MM, BASE_MM, BASE_SHARE = 2.0, 25.0, 0.4
 CUT_CM2 = 5.0
@@ -105,6 +114,8 @@ def judge(volume: CTVolume, result: LungResult) -> Light:
         notes.append(Sign("cut", text, GREEN))
     signs += _volumes(lungs, cells, cut, figures)
     signs += _beside(lungs, cells, body, cut, figures)
+    signs += _behind(lungs, cells, body, figures)
+    signs += _bronchi(lungs, cells, body, figures)
     signs += _front(lungs, cells, body, cut, figures)
     signs += _apices(lungs, cells, cut, figures)
     signs += _recesses(lungs, cells, figures)
@@ -114,6 +125,8 @@ def judge(volume: CTVolume, result: LungResult) -> Light:
     signs += _gas_outside(lungs, cells, body, figures)
     signs += _extent(lungs, cells, cut, figures)
     signs += _airways(result, cut, figures)
+    notes += [sign for sign in signs if sign.colour == GREEN]
+    signs = [sign for sign in signs if sign.colour != GREEN]
     worst = max((sign.colour for sign in signs), key=[GREEN, AMBER, RED].index, default=GREEN)
     return Light(worst, tuple(signs), tuple(notes), {name: round(float(value), 3) for name, value in figures.items()})
 
@@ -175,9 +188,11 @@ def _ratio_where_wide(lungs: np.ndarray) -> float:
 
 def _beside(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
     """Whether the lungs reach the ribs at the sides and the back, as they do unless something dense is between."""
+    if "top" in cut:
+        return []
     directions = [(side, angle) for side in (LEFT, RIGHT) for angle in range(-12, 49, 6)]
-    share = figures["beside"] = _away_from_ribs(lungs, cells, body, directions)
-    limit = BESIDE_PART[cut[0]] if _is_part(cut, figures) else BESIDE_AMBER
+    share = figures["beside"] = away_from_ribs(lungs, cells, body, directions)
+    limit = BESIDE_APICES if _is_part(cut, figures) else BESIDE_AMBER
     if share < limit:
         return []
     text = (
@@ -185,6 +200,34 @@ def _beside(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], f
         " (which is missing in the result), fluid (which does not belong into it) or a mass. Look at it."
     )
     return [Sign("dense_beside", text, RED if share > BESIDE_RED else AMBER)]
+
+
+def _behind(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -> list[Sign]:
+    """Whether the lungs lie on the ribs at the back, where airless lung and fluid gather in who lies on it."""
+    found = behind(lungs, cells, body)
+    share = figures["behind"] = max(found.shares)
+    figures["behind_missing"] = found.missing
+    if share < BEHIND_SHARE or found.missing < BEHIND_MISSING:
+        return []
+    side = "left" if found.shares[0] > found.shares[1] else "right"
+    text = (
+        f"Behind {100 * share:.0f} % of the {side} lung something dense lies before the ribs: consolidated lung"
+        " (missing in the result), fluid or a mass. Look at it."
+    )
+    return [Sign("dense_behind", text, AMBER)]
+
+
+def _bronchi(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -> list[Sign]:
+    """Whether beside the lungs there is tissue with open bronchi in it, which is airless lung."""
+    specks, dark = bronchi_in_tissue(lungs, cells, body)
+    figures |= {"bronchi": specks, "dark_bronchi": dark}
+    if specks < BRONCHI or dark < BRONCHI_DARK:
+        return []
+    text = (
+        f"Beside the lungs lie {specks} specks of air within dense tissue, as bronchi do in consolidated lung, which is"
+        " missing in the result. Look at it."
+    )
+    return [Sign("bronchi_in_tissue", text, AMBER)]
 
 
 def _front(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
@@ -196,7 +239,7 @@ def _front(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], fi
         if not (lungs == side).any():
             continue
         directions = [(side, angle) for angle in range(-60, -17, 6)]
-        share = figures[f"{name}_front"] = _away_from_ribs(lungs, cells, body, directions, upper_half=True)
+        share = figures[f"{name}_front"] = away_from_ribs(lungs, cells, body, directions, upper_half=True)
         if share > FRONT_AMBER:
             text = (
                 f"Something dense lies between the {name} lung and the ribs in front: consolidated lung (missing in"
@@ -253,49 +296,6 @@ def _recess_mm(lung: np.ndarray, cells: Cells) -> float | None:
     return float(np.median(lowest[base]) - np.percentile(lowest[behind], 5)) * cells.spacing[2]
 
 
-def _away_from_ribs(
-    lungs: np.ndarray, cells: Cells, body: np.ndarray, directions: list[tuple[int, int]], *, upper_half: bool = False
-) -> float:
-    """Share of the directions in which ribs lie further from the lung than ``GAP_MM``.
-
-    Looked at from the middle between the lungs, slice by slice, in the slices that hold much lung.
-
-    Args:
-        lungs: (k, j, i) labels of the cells.
-        cells: their grid.
-        body: (k, j, i) bool.
-        directions: a side, and degrees from there (0) to the back (90) or the front (-90).
-        upper_half: whether only the upper half of the slices counts.
-    """
-    lung = np.isin(lungs, (LEFT, RIGHT))
-    area = lung.sum(axis=(1, 2))
-    held = np.flatnonzero(area > 0.25 * area.max())
-    if upper_half:
-        held = held[len(held) // 2 :]
-    bone = (cells.hu > 200) & body
-    across, down, step = cells.spacing
-    window = max(1, round(12 / step))
-    radii = np.arange(20, 220, 2.0)
-    away = total = 0
-    for k in held[:: max(1, round(6 / step))]:
-        rows, columns = np.nonzero(lung[k])
-        centre_j, centre_i = (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
-        near = bone[max(k - window, 0) : k + window + 1].any(axis=0)
-        for side, degrees in directions:
-            angle = np.radians(degrees)
-            outwards = 1 if side == LEFT else -1
-            j = np.rint(centre_j + radii * np.sin(angle) / down).astype(int)
-            i = np.rint(centre_i + outwards * radii * np.cos(angle) / across).astype(int)
-            inside = (j >= 0) & (i >= 0) & (j < lung.shape[1]) & (i < lung.shape[2])
-            ribs = radii[inside][near[j[inside], i[inside]] & (radii[inside] > (45 if upper_half else 60))]
-            if not len(ribs):
-                continue
-            reached = radii[inside][lung[k, j[inside], i[inside]]]
-            total += 1
-            away += not len(reached) or ribs.min() - reached.max() > GAP_MM
-    return away / total if total else 0.0
-
-
 def _inside(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
     signs = []
     lung = np.isin(lungs, (LEFT, RIGHT))
@@ -336,7 +336,10 @@ def _smooth(cells: Cells) -> np.ndarray:
 
 
 def _gas(lungs: np.ndarray, cells: Cells, smooth: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
-    """Gas without lung in it: much of it anywhere, or a little right above the diaphragm, where bowel lies."""
+    """Gas without lung in it: much of it anywhere, or a little right above the diaphragm, where bowel lies.
+
+    Only a note, by its colour, where it is a small share of the lungs.
+    """
     lung = np.isin(lungs, (LEFT, RIGHT))
     limit = min(GAS_HU, np.percentile(smooth[lung], 25) - DARKER_HU)
     pockets, count = ndimage.label(lung & (smooth < limit))
@@ -357,10 +360,14 @@ def _gas(lungs: np.ndarray, cells: Cells, smooth: np.ndarray, cut: list[str], fi
     if largest < GAS_ML and lowest < BASE_GAS_ML:
         return []
     if lowest >= BASE_GAS_ML:
-        text = "The result holds pure gas right above the diaphragm: bowel may have been taken for lung. Look at it."
+        text = (
+            f"The result holds {lowest:.0f} mL of pure gas right above the diaphragm: bowel may have been taken for"
+            " lung. Look at it."
+        )
     else:
         text = f"The result holds {largest:.0f} mL of pure gas: a bulla, a pneumothorax, or bowel. Look at it."
-    return [Sign("gas", text, AMBER)]
+    share = largest / max(figures["left_ml"] + figures["right_ml"], 1.0)
+    return [Sign("gas", text, AMBER if share > GAS_SHARE else GREEN)]
 
 
 def _gas_outside(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -> list[Sign]:

@@ -9,6 +9,7 @@ from CTVolumeLib.volume import CTVolume
 from LungSegmentLib import evaluation_heldout, evaluation_ill, lungs, quality
 from LungSegmentLib.lungs import LEFT, RIGHT
 from LungSegmentLib.quality import AMBER, GREEN, RED, Light
+from scipy import ndimage
 from support_lungs import chest, dice, true_labels
 
 WHOLE_Z_MM = (-620.0, -300.0)
@@ -115,9 +116,64 @@ def test_a_little_gas_matters_at_the_diaphragm_much_gas_anywhere(plain, height, 
     array = plain.volume.array.copy()
     array[ball(plain.volume, (k, j, i), radius_mm) & lung] = -1000
     light = quality.judge(plain.volume.with_array(array), lungs.LungResult(labels, trachea_mm=100.0))
-    texts = [sign.text for sign in light.signs if sign.code == "gas"]
+    found = [sign for sign in light.signs + light.notes if sign.code == "gas"]
+    texts = [sign.text for sign in found]
     assert bool(texts) == bool(said)
+    # It makes the light amber only where it is much of the lungs.
+    much = light.figures["gas_ml"] > quality.GAS_SHARE * (light.figures["left_ml"] + light.figures["right_ml"])
+    assert [sign.colour for sign in found] == ([AMBER if much else GREEN] if said else [])
     assert all(said in text for text in texts)
+
+
+def test_much_gas_in_the_lungs_is_amber(plain):
+    labels = true_labels(plain)
+    where = tuple(axis.mean() for axis in np.nonzero(labels == RIGHT))
+    array = plain.volume.array.copy()
+    array[ball(plain.volume, where, 45.0) & (labels == RIGHT)] = -1000
+    light = quality.judge(plain.volume.with_array(array), lungs.LungResult(labels, trachea_mm=100.0))
+    assert next(sign.colour for sign in light.signs if sign.code == "gas") == AMBER
+
+
+def test_what_lies_behind_bases_is_flagged_and_healthy_bases_are_not(plain):
+    """The scan holds no more than the bases, so that only what is behind them can tell."""
+    labels = true_labels(plain)
+    lung = np.isin(labels, (LEFT, RIGHT))
+    slices = np.flatnonzero(lung.any(axis=(1, 2)))
+    part = slice(0, slices[0] + len(slices) // 2)
+    volume = CTVolume(plain.volume.array[part], plain.volume.spacing, plain.volume.origin, plain.volume.direction)
+    healthy = quality.judge(volume, lungs.LungResult(labels[part]))
+    assert healthy.figures["behind"] < quality.BEHIND_SHARE / 2
+    assert "dense_behind" not in codes(healthy)
+    rows = np.flatnonzero(lung.any(axis=(0, 2)))
+    dense = labels[part].copy()
+    dense[:, rows[0] + round(0.6 * len(rows)) :][dense[:, rows[0] + round(0.6 * len(rows)) :] == RIGHT] = 0
+    light = quality.judge(volume, lungs.LungResult(dense))
+    assert "right" in next(sign.text for sign in light.signs if sign.code == "dense_behind")
+    assert light.figures["behind_missing"] > quality.BEHIND_MISSING
+
+
+def test_bronchi_full_of_air_tell_airless_lung_from_other_tissue(plain):
+    """The upper front of the right lung is airless, once with open bronchi in it and once without."""
+    labels = true_labels(plain)
+    k, j, _ = np.indices(labels.shape)
+    right = labels == RIGHT
+    airless = right & (j < np.median(j[right])) & (k > np.median(k[right]))
+    found = np.where(airless, 0, labels).astype(np.uint8)
+    painted = ndimage.binary_dilation(airless, iterations=2) & (found == 0)  # with the rim, which is half as dense
+    array = np.where(painted, 40, plain.volume.array).astype(plain.volume.array.dtype)
+
+    def light(array: np.ndarray) -> Light:
+        return quality.judge(plain.volume.with_array(array), lungs.LungResult(found, trachea_mm=100.0))
+
+    solid = light(array)
+    assert "bronchi_in_tissue" not in codes(solid)
+    inner = ndimage.binary_erosion(airless, iterations=3)
+    grid = np.zeros(labels.shape, bool)
+    grid[::3, ::5, ::5] = True
+    array[inner & grid] = -800
+    open_bronchi = light(array)
+    assert open_bronchi.figures["bronchi"] >= quality.BRONCHI
+    assert "bronchi_in_tissue" in codes(open_bronchi)
 
 
 @pytest.mark.parametrize("factors", [(1, 1, 2), (1, 1, 0.5), (1.6, 1.6, 1), (0.6, 0.6, 1)])

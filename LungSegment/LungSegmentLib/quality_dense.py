@@ -1,0 +1,203 @@
+"""What is dense where lung should be: between the lungs and the ribs, and tissue with bronchi full of air in it.
+
+Healthy lungs lie on the ribs wherever they are. What keeps them from there is airless lung, fluid or a mass. Airless
+lung also shows itself: the bronchi in it stay open, so that specks of air lie in tissue (the air bronchogram).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .cells import Cells
+from .lungs import AIRWAY, LEFT, RIGHT
+from .shapes import bounding_box, distance
+
+_BONE_HU = 200
+_SLICES_MM = 6.0
+_RIBS_MM = 12.0
+"""Ribs run downwards: what lies this much higher or lower counts as bone in a slice."""
+
+_AWAY_MM = 25.0
+_BEHIND_MM, _BEHIND_MOST_MM, _MUSCLE_MM = 20.0, 80.0, 12.0
+_SPINE_MM = 25.0
+_DOME_MM = 20.0
+_AIR_HU, _TISSUE_HU, _BLACK_HU = -250, -30, -350
+_AROUND_MM, _TISSUE_SHARE = 12.0, 0.6
+_FROM_LUNG_MM, _FROM_AIRWAY_MM, _FROM_MIDDLE_MM, _FROM_RIBS_MM = 5.0, 15.0, 20.0, 6.0
+_SPECK_ML = 5.0
+
+
+def away_from_ribs(
+    lungs: np.ndarray, cells: Cells, body: np.ndarray, directions: list[tuple[int, int]], *, upper_half: bool = False
+) -> float:
+    """Share of the directions in which ribs lie further from the lung than 25 mm.
+
+    Looked at from the middle between the lungs, slice by slice, in the slices that hold much lung.
+
+    Args:
+        lungs: (k, j, i) labels of the cells.
+        cells: their grid.
+        body: (k, j, i) bool.
+        directions: a side, and degrees from there (0) to the back (90) or the front (-90).
+        upper_half: whether only the upper half of the slices counts.
+    """
+    lung = np.isin(lungs, (LEFT, RIGHT))
+    area = lung.sum(axis=(1, 2))
+    held = np.flatnonzero(area > 0.25 * area.max())
+    if upper_half:
+        held = held[len(held) // 2 :]
+    bone = (cells.hu > _BONE_HU) & body
+    across, down, step = cells.spacing
+    window = max(1, round(_RIBS_MM / step))
+    radii = np.arange(20, 220, 2.0)
+    away = total = 0
+    for k in held[:: max(1, round(_SLICES_MM / step))]:
+        rows, columns = np.nonzero(lung[k])
+        centre_j, centre_i = (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
+        near = bone[max(k - window, 0) : k + window + 1].any(axis=0)
+        for side, degrees in directions:
+            angle = np.radians(degrees)
+            outwards = 1 if side == LEFT else -1
+            j = np.rint(centre_j + radii * np.sin(angle) / down).astype(int)
+            i = np.rint(centre_i + outwards * radii * np.cos(angle) / across).astype(int)
+            inside = (j >= 0) & (i >= 0) & (j < lung.shape[1]) & (i < lung.shape[2])
+            ribs = radii[inside][near[j[inside], i[inside]] & (radii[inside] > (45 if upper_half else 60))]
+            if not len(ribs):
+                continue
+            reached = radii[inside][lung[k, j[inside], i[inside]]]
+            total += 1
+            away += not len(reached) or ribs.min() - reached.max() > _AWAY_MM
+    return away / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What keeps the lungs from the ribs behind them.
+
+    Attributes:
+        shares: of the left and of the right lung's columns, those that end further than 20 mm before the ribs.
+        missing: what fills the gaps, by the volume of both lungs.
+    """
+
+    shares: tuple[float, float]
+    missing: float
+
+
+def behind(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Behind:
+    """How far the lungs end before the ribs at the back.
+
+    Only columns with lung in them are asked, so that a low or a high diaphragm changes nothing: bases that the scan
+    cuts can be judged as whole lungs can.
+
+    Args:
+        lungs: (k, j, i) labels of the cells.
+        cells: their grid.
+        body: (k, j, i) bool.
+    """
+    lung = np.isin(lungs, (LEFT, RIGHT))
+    across, down, step = cells.spacing
+    area = lung.sum(axis=(1, 2))
+    every = max(1, round(_SLICES_MM / step))
+    bone = (cells.hu > _BONE_HU) & body
+    window, wider = max(1, round(_RIBS_MM / step)), max(1, round(5 / across))
+    beside_spine = np.abs(_from_the_middle(lung, across)) > _SPINE_MM
+    gaps: dict[int, list[np.ndarray]] = {LEFT: [np.zeros(0)], RIGHT: [np.zeros(0)]}
+    for k in np.flatnonzero(area > 0.1 * area.max())[::every]:
+        near = bone[max(k - window, 0) : k + window + 1].any(axis=0)
+        near = ndimage.binary_dilation(near, np.ones((1, 2 * wider + 1), bool))
+        for side, found in gaps.items():
+            own = lungs[k] == side
+            columns = np.flatnonzero((own.sum(axis=0) >= 2) & beside_spine)
+            last = len(own) - 1 - own[::-1, columns].argmax(axis=0)
+            ribs = near[:, columns] & (np.arange(len(own))[:, None] > last)
+            gap = (ribs.argmax(axis=0) - last) * down
+            found.append(np.minimum(gap[ribs.any(axis=0)], _BEHIND_MOST_MM))
+    left, right = (np.concatenate(found) for found in gaps.values())
+    both = np.concatenate([left, right])
+    filled = np.maximum(both - _MUSCLE_MM, 0).sum() * across * every * step
+    volume = max(np.count_nonzero(lung) * np.prod(cells.spacing), 1.0)
+    shares = tuple(float((side > _BEHIND_MM).mean()) if len(side) else 0.0 for side in (left, right))
+    return Behind(shares, float(filled / volume))
+
+
+def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> tuple[int, int]:
+    """Number of specks of air in tissue beside the lungs, and of those that are really dark.
+
+    Looked for within the ribs and above both domes (below there is bowel); (0, 0) where the scan holds no dome. Large
+    airways, and what lies in the middle as the oesophagus does, are left out.
+
+    Args:
+        lungs: (k, j, i) labels of the cells.
+        cells: their grid.
+        body: (k, j, i) bool.
+    """
+    lung = np.isin(lungs, (LEFT, RIGHT))
+    domes = [dome for dome in (dome_of(lungs == side, cells) for side in (LEFT, RIGHT)) if dome]
+    if not domes:
+        return 0, 0
+    box = bounding_box(lung, cells.spacing, 0.0)
+    box = (slice(max(box[0].start, min(domes)), box[0].stop), *box[1:])
+    hu = cells.hu[box]
+    sizes = [max(3, 2 * int(_AROUND_MM / step) + 1) for step in cells.spacing[::-1]]
+    tissue = ndimage.uniform_filter((hu > _TISSUE_HU).astype(np.float32), sizes)
+    air = (hu < _AIR_HU) & (lungs[box] == 0) & (tissue > _TISSUE_SHARE)
+    air &= (np.abs(_from_the_middle(lung, cells.spacing[0])) > _FROM_MIDDLE_MM)[box[2]]
+    if not air.any():
+        return 0, 0
+    air &= distance(lung[box], cells.spacing) > _FROM_LUNG_MM
+    if (lungs[box] == AIRWAY).any():
+        air &= distance(lungs[box] == AIRWAY, cells.spacing) > _FROM_AIRWAY_MM
+    if not air.any():
+        return 0, 0
+    air &= _within_ribs(lung, cells, body, range(box[0].start, box[0].stop))[:, box[1], box[2]]
+    return _specks(air, cells), _specks(air & (hu < _BLACK_HU), cells)
+
+
+def dome_of(lung: np.ndarray, cells: Cells) -> int | None:
+    """The slice of the top of the diaphragm below one lung; None where the scan ends above it."""
+    inner = ndimage.binary_erosion(lung.any(axis=0), iterations=max(1, round(_DOME_MM / cells.spacing[0]))) & ~lung[0]
+    return int(np.percentile(lung.argmax(axis=0)[inner], 95)) if inner.any() else None
+
+
+def _from_the_middle(lung: np.ndarray, across: float) -> np.ndarray:
+    """(i,) mm of the columns from the middle between the outer borders of the lungs."""
+    columns = np.flatnonzero(lung.any(axis=(0, 1)))
+    return (np.arange(lung.shape[2]) - (columns[0] + columns[-1]) / 2) * across
+
+
+def _within_ribs(lung: np.ndarray, cells: Cells, body: np.ndarray, slices: range) -> np.ndarray:
+    """(len(slices), j, i) bool: the inside of the ribs, whose gaps the neighbouring directions fill."""
+    across, down, step = cells.spacing
+    bone = (cells.hu > _BONE_HU) & body
+    window = max(1, round(1.25 * _RIBS_MM / step))
+    angles, radii = np.radians(np.arange(-180, 180, 5)), np.arange(40, 200, 3.0)
+    rows, columns = np.arange(lung.shape[1]), _from_the_middle(lung, across)
+    middle = -columns[0] / across
+    inside = np.zeros((len(slices), *lung.shape[1:]), bool)
+    for number, k in enumerate(slices):
+        held = np.flatnonzero(lung[k].any(axis=1))
+        if not len(held):
+            continue
+        centre = (held[0] + held[-1]) / 2
+        near = bone[max(k - window, 0) : k + window + 1].any(axis=0)
+        j = np.rint(centre + radii * np.sin(angles)[:, None] / down).astype(int).clip(0, lung.shape[1] - 1)
+        i = np.rint(middle + radii * np.cos(angles)[:, None] / across).astype(int).clip(0, lung.shape[2] - 1)
+        hit = near[j, i]
+        seen = hit.any(axis=1)
+        if seen.mean() < 0.5:
+            continue
+        ribs = np.interp(angles, angles[seen], radii[hit.argmax(axis=1)][seen], period=2 * np.pi)
+        ribs = ndimage.median_filter(ribs, 5, mode="wrap")
+        away = (rows - centre)[:, None] * down
+        limit = np.interp(np.arctan2(away, columns), angles, ribs, period=2 * np.pi) - _FROM_RIBS_MM
+        inside[number] = np.hypot(away, columns) < limit
+    return inside
+
+
+def _specks(air: np.ndarray, cells: Cells) -> int:
+    """The number of connected parts that are small."""
+    parts, _ = ndimage.label(air)
+    return int((np.bincount(parts.ravel())[1:] * np.prod(cells.spacing) / 1000 < _SPECK_ML).sum())
