@@ -74,7 +74,7 @@ def convert(
         One outcome for each series; those that failed are not in the data set, but in its index under ``left_out``.
 
     Raises:
-        CTError: ``out`` can't be written, wrong options, cancelled.
+        CTError: ``out`` can't be written or holds a data set of the other format, wrong options, cancelled.
     """
     settings: dict[str, Any] = {"format": kind}
     if kind == store.ARTICLE:
@@ -83,6 +83,7 @@ def convert(
         settings |= {"size": int(size), "window": [float(window[0]), float(window[1])]}
     else:
         settings |= {"schema": store.SERIES_SCHEMA}
+    _check_format(Path(out), kind)
     items = [
         batch.Item(name, truth.folder, settings=settings | {"truth": fingerprint(truth)}, payload=truth)
         for name, truth in zip(_names(tree, truths), truths)
@@ -180,6 +181,17 @@ def _names(tree: Path, truths: Sequence[Truth]) -> list[str]:
         name if count[name.casefold()] == 1 else f"{name}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
         for name, path in zip(names, paths)
     ]
+
+
+def _check_format(out: Path, kind: str) -> None:
+    """A finished data set is not taken for an unfinished one of the other format, and made over."""
+    try:
+        found = store.read_index(out).format
+    except CTError:  # none yet, or a damaged one that is made again
+        return
+    if found != kind:
+        text = f"{out.name} holds a data set in the {found} format, which would be lost."
+        raise CTError("wrong_format", text, "Choose another folder with --out, or remove that one first.")
 
 
 # One series

@@ -361,6 +361,14 @@ class TestAgain:
         assert [outcome.state for outcome in changed] == [batch.DONE, batch.KEPT, batch.KEPT]
         assert list(store.read_series(store.series(out)[0]).annotations) == ["C7", "T1"]
 
+    def test_a_data_set_of_the_other_format_is_not_made_over(self, tmp_path, capsys):
+        tree(tmp_path / "tree", 1)
+        assert run(tmp_path / "tree", tmp_path / "out") == 0
+        before = contents(tmp_path / "out")
+        assert run(tmp_path / "tree", tmp_path / "out", "--format", "article") == 3
+        assert "out holds a data set in the compact format" in capsys.readouterr().err
+        assert contents(tmp_path / "out") == before
+
     def test_other_locations_make_it_again(self, tmp_path):
         planted = tree(tmp_path / "tree", 1)
         data, out, path = tmp_path / "tree", tmp_path / "out", tmp_path / "locations.json"
