@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 
 from .curve import Sequence
 from .landmarks import NAMES
@@ -23,7 +23,9 @@ RANGE_HU = (100.0, 500.0)
 BONES = ("C1", "C7", "T1", "T12", "L1", "Tip of iliac crest")
 """Landmarks that the picture shows; it says nothing of the others."""
 BONE_SHARE = 2.0
-"""How much more than the slices the picture counts for those."""
+"""How much more than the slices the picture counts for where those lie."""
+BODY_SHARE = 0.7
+"""What each counts for the place of a slice: the two err together, so for less than independent looks."""
 
 _MIDDLE = slice(30, 66)
 """Columns among which the spine is looked for: slices are centred on the body."""
@@ -57,20 +59,25 @@ def picture(hu: np.ndarray) -> np.ndarray:
 
 
 def joined(slices: Sequence, bones: Sequence) -> Sequence:
-    """What slices and skeleton say together: the product of their probabilities.
+    """What slices and skeleton say together: products of their probabilities.
 
     Args:
         slices: by the context network.
         bones: of the same cells, by the network of the skeleton.
     """
-    share = np.where(np.isin(NAMES, BONES), BONE_SHARE, 0.0)
-    landmarks = _with_nowhere(slices.landmarks) + share * _with_nowhere(bones.landmarks)
+    shown = np.isin(NAMES, BONES)
+    inside, cells = _inside(slices.landmarks)
+    inside_by_bones, cells_by_bones = _inside(bones.landmarks)
+    cells = log_softmax(cells + np.where(shown, BONE_SHARE, 0.0) * cells_by_bones, axis=0)
     return Sequence(
-        body=log_softmax(slices.body, axis=1) + log_softmax(bones.body, axis=1),
-        landmarks=landmarks[:-1] - landmarks[-1:],
+        body=BODY_SHARE * (log_softmax(slices.body, axis=1) + log_softmax(bones.body, axis=1)),
+        landmarks=cells + inside + np.where(shown, inside_by_bones, 0.0),
     )
 
 
-def _with_nowhere(logits: np.ndarray) -> np.ndarray:
-    """(g + 1, 12) log-probability of each cell, and last of "nowhere in this scan", whose logit is 0."""
-    return log_softmax(np.concatenate([logits, np.zeros_like(logits[:1])]), axis=0)
+def _inside(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(12,) log-odds that the scan shows each landmark, and (g, 12) log-probability of each cell if it does.
+
+    The logit of "nowhere in this scan" is 0.
+    """
+    return logsumexp(logits, axis=0), log_softmax(logits, axis=0)

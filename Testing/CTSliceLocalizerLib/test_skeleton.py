@@ -79,6 +79,15 @@ def test_bones_tell_vertebrae_and_slices_tell_organs():
 def test_places_of_the_body_are_multiplied():
     rng = np.random.default_rng(1)
     one, other = (Sequence(rng.normal(size=(4, 92)), rng.normal(size=(4, 12))) for _ in range(2))
-    product = softmax(one.body, axis=1) * softmax(other.body, axis=1)
+    product = (softmax(one.body, axis=1) * softmax(other.body, axis=1)) ** skeleton.BODY_SHARE
     found = softmax(skeleton.joined(one, other).body, axis=1)
     np.testing.assert_allclose(found, product / product.sum(axis=1, keepdims=True), atol=1e-9)
+
+
+@pytest.mark.parametrize(("by_slices", "by_bones", "inside"), [(-3, -3, 0), (3, 3, 1), (-3, 6, 1), (3, -6, 0)])
+def test_whether_a_vertebra_is_in_the_scan_is_asked_of_both(by_slices, by_bones, inside):
+    one, other = (Sequence(np.zeros((9, 92)), np.full((9, 12), level - np.log(9))) for level in (by_slices, by_bones))
+    odds = np.log(np.exp(skeleton.joined(one, other).landmarks).sum(axis=0))
+    assert odds[NAMES.index("T12")] == pytest.approx(by_slices + by_bones)
+    assert odds[NAMES.index("Aortic arch")] == pytest.approx(by_slices)
+    assert (odds[NAMES.index("T12")] > 0) == inside
