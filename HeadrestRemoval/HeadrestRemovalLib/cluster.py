@@ -4,7 +4,7 @@
 2. The patient is the thick parts of tissue with all they enclose (``body``).
 3. Equipment is what is solid and no patient, and what is fainter, but more than air (``faint``).
 4. What is equipment is told apart into headrest, table and others by where it lies (``kinds``).
-5. Surfaces are found on the scan's own voxels (``surface``).
+5. Surfaces are found on the scan's own voxels (``surface``), and pads as dense as tissue are taken off (``pads``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 
 from . import body as bodies
-from . import faint, kinds, kmeans, surface
+from . import faint, kinds, kmeans, pads, surface
 from .contact import contact_cm2
 from .grid import Cells, cells_of
 from .labels import EQUIPMENT, PATIENT
@@ -80,6 +80,8 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     kind = kinds.tell_apart(equipment.mask, body, cells)
     steps("Finding the surfaces")
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
+    step = tuple(size / factor for size, factor in zip(cells.spacing[::-1], cells.factors))
+    pads.take(target, axial.array, step, cells.factors)
     steps("Done")
     return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), warnings_of(volume, labels, body.cut))
 

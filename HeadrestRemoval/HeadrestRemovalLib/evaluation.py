@@ -240,7 +240,7 @@ def main(
                 f"{row.case} | {method}: left {row.left_seen_percent} %, lost {row.lost_percent} %"
                 f" ({row.lost_ml} mL), headrest Dice {row.headrest_dice}, {row.seconds} s {row.refused}"
             )
-    rows = read_rows(file)
+    rows = [row for row in read_rows(file) if row.person not in evaluation_cases.LEFT_OUT]
     for method in wanted:
         ends = worst([row for row in rows if row.method == method])
         if ends:

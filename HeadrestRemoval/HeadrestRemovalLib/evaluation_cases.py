@@ -26,6 +26,9 @@ HEADS = ("hn10", "hn101", "hn124", "hn144", "hn146", "hn172", "hn182", "hn187")
 BODIES = ("ga02", "ga03")
 """Real people whose outline is known and who are held out from training (``split``)."""
 
+LEFT_OUT = {"hn10": "a real plate beneath the left shoulder lies within its outline, so that its truth is wrong"}
+"""Of these, who is not measured, and why; they keep their turn, so that the others' cases stay the same."""
+
 _SKIN_HU = -350
 _FINEST_MM = 3.1
 _MARGIN_MM = 75.0
@@ -229,7 +232,8 @@ def composed_cases(data: Path) -> list[Callable[[], Case]]:
         count = 4 if kind in CONTACT or kind in ("not touching", "gap 1 mm") else 2
         for turn in range(count):
             head = HEADS[(number + turn * 2) % len(HEADS)]
-            makers.append(_later(_composed, data, head, kind, number + turn))
+            if head not in LEFT_OUT:
+                makers.append(_later(_composed, data, head, kind, number + turn))
     for body in BODIES:
         makers += [_later(_composed, data, body, kind, 0) for kind in BODY_KINDS]
     return sorted(makers, key=lambda maker: maker.args[1])  # a head is read once
