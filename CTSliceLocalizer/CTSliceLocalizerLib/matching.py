@@ -22,6 +22,7 @@ import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import write_atomic
 
+from . import profiles
 from .results import Flag, ScanLocation
 
 SCHEMA = "ct-match/1"
@@ -161,7 +162,8 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
     The difference of the heights at which both scans show the same body coordinate is modelled as offset + stretch +
     smooth displacement, and estimated from all shared slices and landmarks together (Gaussian process regression,
     Rasmussen and Williams 2006, section 2.7), outliers down-weighted. The curves' errors are treated as correlated
-    along the body, so that a long overlap doesn't make the result look more certain than it is.
+    along the body, so that a long overlap doesn't make the result look more certain than it is. What the network says
+    of each slice by itself then tells how far the two curves are apart (see ``profiles``).
 
     Args:
         baseline: the scan whose slices are looked for.
@@ -196,11 +198,12 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
         stretch = abs(scale - 1)
         flags.append(scale_flag(scale))
     shift, sigma = _regress(z_mm, difference, variance, common, stretch, baseline.z_mm)
+    moved, sigma = profiles.offset(baseline, followup, baseline.z_mm + shift, sigma)
     half_slice = 0.5 * max(_spacing(baseline.z_mm), _spacing(followup.z_mm))
     line = Line(
         baseline_z_mm=baseline.z_mm,
         baseline_index=baseline.index,
-        followup_z_mm=increasing(baseline.z_mm, baseline.z_mm + shift),
+        followup_z_mm=increasing(baseline.z_mm, baseline.z_mm + shift + moved),
         sigma_mm=np.hypot(sigma, half_slice / np.sqrt(3)),
         registered=np.zeros(len(baseline.z_mm), dtype=bool),
         slices_z_mm=followup.z_mm,
@@ -220,6 +223,7 @@ def _opposite(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float
         followup,
         z_mm=-followup.z_mm[::-1],
         body_mm=followup.body_mm[::-1],
+        raw=followup.raw[::-1],
         sigma_mm=followup.sigma_mm[::-1],
         index=followup.index[::-1],
         landmarks=tuple(

@@ -21,6 +21,7 @@ from CTVolumeLib.volume import CTVolume
 from scipy import fft, ndimage
 
 from .matching import Line, Match, increasing
+from .results import Flag
 
 Progress = Callable[[int, int, str], bool]
 
@@ -47,6 +48,8 @@ RIVAL_MM = 12.0
 MIN_CORRELATION = 0.4
 MIN_LEAD = 0.12
 """By how much the path's correlation has to exceed that of every rival."""
+MIN_CONFIRMED = 0.3
+"""Share of the matched slices that the images have to confirm."""
 MIN_LENGTH_MM = 30.0
 """Less than this confirmed altogether is chance."""
 SCALE_LENGTH_MM = 120.0
@@ -80,9 +83,22 @@ def refine(
     """
     if match.refused or match.line is None:
         return match
-    line = match.line
-    if line.followup_z_mm[-1] < line.followup_z_mm[0]:  # one of them is upside-down
+    if match.line.followup_z_mm[-1] < match.line.followup_z_mm[0]:  # one of them is upside-down
         return match
+    return _told(_refined(match, baseline_volume, followup_volume, progress))
+
+
+def _told(match: Match) -> Match:
+    """The match with a warning where the images confirm little of it."""
+    confirmed = [pair.method == "registered" for pair in match.pairs if pair.covered]
+    if not confirmed or np.mean(confirmed) >= MIN_CONFIRMED:
+        return match
+    text = "The images do not confirm this match: it rests on the locations alone. Compare the slices by eye."
+    return replace(match, flags=(*match.flags, Flag("not_confirmed", text)))
+
+
+def _refined(match: Match, baseline_volume: CTVolume, followup_volume: CTVolume, progress: Progress | None) -> Match:
+    line = match.line
     reach = max(SEARCH_MM, 3.0 * float(line.sigma_mm.max()))
     inside = (line.followup_z_mm > line.slices_z_mm[0] - reach) & (line.followup_z_mm < line.slices_z_mm[-1] + reach)
     if np.count_nonzero(inside) < 2:

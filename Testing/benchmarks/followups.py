@@ -20,6 +20,7 @@ POSTURE_MM = 6.0
 """Amplitude of the smooth displacement that every follow-up has."""
 BREATH_MM = 12.0
 BREATH_WIDTH_MM = 60.0
+LEAST_OVERLAP_MM = 80.0
 FLEXION_DEG = 12.0
 FLEXION_OVER_MM = 80.0
 
@@ -111,7 +112,7 @@ def _plan(volume: CTVolume, z_mm: np.ndarray, body: np.ndarray, kind: str, rng: 
         elif not everything:
             return None
     if everything or kind == "cropped":
-        plan.overlap = rng.uniform(0.25, 0.5)
+        plan.overlap = rng.uniform(0.3, 0.6)
     if everything or kind == "resampled":
         plan.slice_mm = float(rng.choice([1.5, 8.0]))
         plan.pixel_mm *= 1.4
@@ -126,7 +127,7 @@ def _extent(z_mm: np.ndarray, plan: _Plan, rng: np.random.Generator) -> tuple[fl
     length = high - low
     if plan.overlap is None:
         return low + rng.uniform(0, 0.25) * length, high - rng.uniform(0, 0.25) * length, (low, high)
-    shared = max(plan.overlap * length, min(60.0, length))
+    shared = max(plan.overlap * length, min(LEAST_OVERLAP_MM, length))
     middle = (low + high) / 2
     above, below = (middle - shared / 2, high), (low, middle + shared / 2)
     shown, kept = (above, below) if rng.random() < 0.5 else (below, above)
