@@ -39,8 +39,10 @@ BESIDE_APICES = 0.15
 BEHIND_SHARE, BEHIND_MISSING = 0.15, 0.05
 """Share of one lung that ends before the ribs behind it, and volume of what is between, by that of the lungs."""
 
-BRONCHI, BRONCHI_DARK = 10, 2
-"""Specks of air in tissue; single ones are bronchi at the hilum, or noise, which is rarely as dark."""
+BRONCHI, BRONCHI_DARK, AIRLESS = 10, 2, 0.025
+"""Specks of air in tissue (single ones are bronchi at the hilum, or noise, which is rarely as dark), and the volume of
+the tissue around them by that of the lungs: less of it is only noted. It is a quarter to two thirds of what is airless.
+"""
 
 FRONT_AMBER = 0.45
 PART_ML = 1500.0
@@ -219,16 +221,16 @@ def _behind(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) ->
 
 
 def _bronchi(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -> list[Sign]:
-    """Whether beside the lungs there is tissue with open bronchi in it, which is airless lung."""
-    specks, dark = bronchi_in_tissue(lungs, cells, body)
-    figures |= {"bronchi": specks, "dark_bronchi": dark}
-    if specks < BRONCHI or dark < BRONCHI_DARK:
+    """Whether beside the lungs there is tissue with open bronchi in it, which is airless lung; a little is noted."""
+    found = bronchi_in_tissue(lungs, cells, body)
+    figures |= {"bronchi": found.specks, "dark_bronchi": found.dark, "airless": found.airless}
+    if found.specks < BRONCHI or found.dark < BRONCHI_DARK:
         return []
     text = (
-        f"Beside the lungs lie {specks} specks of air within dense tissue, as bronchi do in consolidated lung, which is"
-        " missing in the result. Look at it."
+        f"Beside the lungs lie {found.specks} specks of air within dense tissue, as bronchi do in consolidated lung,"
+        " which is missing in the result. Look at it."
     )
-    return [Sign("bronchi_in_tissue", text, AMBER)]
+    return [Sign("bronchi_in_tissue", text, AMBER if found.airless > AIRLESS else GREEN)]
 
 
 def _front(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from .cells import Cells
 from .lungs import AIRWAY, LEFT, RIGHT
-from .shapes import bounding_box, distance
+from .shapes import bounding_box, dilate, distance
 
 _BONE_HU = 200
 _SLICES_MM = 6.0
@@ -123,10 +123,25 @@ def behind(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Behind:
     return Behind(shares, float(filled / volume))
 
 
-def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> tuple[int, int]:
-    """Number of specks of air in tissue beside the lungs, and of those that are really dark.
+@dataclass(frozen=True)
+class Bronchi:
+    """Air in tissue beside the lungs.
 
-    Looked for within the ribs and above both domes (below there is bowel); (0, 0) where the scan holds no dome. Large
+    Attributes:
+        specks: their number.
+        dark: the number of those that are really dark, which noise is not.
+        airless: volume of the tissue around them, by that of both lungs.
+    """
+
+    specks: int = 0
+    dark: int = 0
+    airless: float = 0.0
+
+
+def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bronchi:
+    """Specks of air in tissue beside the lungs, which bronchi in airless lung are.
+
+    Looked for within the ribs and above both domes (below there is bowel); none where the scan holds no dome. Large
     airways, and what lies in the middle as the oesophagus does, are left out.
 
     Args:
@@ -137,7 +152,7 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> tupl
     lung = np.isin(lungs, (LEFT, RIGHT))
     domes = [dome for dome in (dome_of(lungs == side, cells) for side in (LEFT, RIGHT)) if dome]
     if not domes:
-        return 0, 0
+        return Bronchi()
     box = bounding_box(lung, cells.spacing, 0.0)
     box = (slice(max(box[0].start, min(domes)), box[0].stop), *box[1:])
     hu = cells.hu[box]
@@ -146,14 +161,17 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> tupl
     air = (hu < _AIR_HU) & (lungs[box] == 0) & (tissue > _TISSUE_SHARE)
     air &= (np.abs(_from_the_middle(lung, cells.spacing[0])) > _FROM_MIDDLE_MM)[box[2]]
     if not air.any():
-        return 0, 0
+        return Bronchi()
     air &= distance(lung[box], cells.spacing) > _FROM_LUNG_MM
     if (lungs[box] == AIRWAY).any():
         air &= distance(lungs[box] == AIRWAY, cells.spacing) > _FROM_AIRWAY_MM
     if not air.any():
-        return 0, 0
-    air &= _within_ribs(lung, cells, body, range(box[0].start, box[0].stop))[:, box[1], box[2]]
-    return _specks(air, cells), _specks(air & (hu < _BLACK_HU), cells)
+        return Bronchi()
+    inside = _within_ribs(lung, cells, body, range(box[0].start, box[0].stop))[:, box[1], box[2]]
+    air &= inside
+    around = dilate(air, cells.spacing, _AROUND_MM) & inside & (lungs[box] == 0)
+    airless = np.count_nonzero(around) / np.count_nonzero(lung)
+    return Bronchi(_specks(air, cells), _specks(air & (hu < _BLACK_HU), cells), airless)
 
 
 def dome_of(lung: np.ndarray, cells: Cells) -> int | None:
