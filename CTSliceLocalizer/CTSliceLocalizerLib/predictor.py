@@ -16,7 +16,7 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
 from CTVolumeLib.volume import CTVolume, describe
 
-from . import curve, members, slicegrid
+from . import curve, diaphragm, members, slicegrid
 from .calibration import Calibration
 from .results import Flag, ScanLocation, refusal
 
@@ -124,14 +124,14 @@ def locate(
 
 
 def estimate(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None = None) -> curve.Estimates:
-    """Run the networks over a scan, both in its own order and upside-down.
+    """Run the networks over a scan, both in its own order and upside-down, and measure what can be measured.
 
     Args:
         grid: from ``slicegrid.make``.
         model: with one or several members.
         progress: as for ``locate``.
     """
-    return members.together(members.each(grid, model, progress))
+    return diaphragm.measured(members.together(members.each(grid, model, progress)), grid.hu)
 
 
 def _half(progress: Progress | None, number: int) -> Progress | None:
