@@ -26,7 +26,7 @@ _PATCHES, _RADIUS_MM = (1, 3), (12.0, 19.0)
 _DENSITY = (0.80, 1.12)
 """By what the distance of healthy lung from -500 HU is multiplied: -780 to -890 HU."""
 _DENSER_BACK_HU = (0.0, 200.0)
-_SLIMMEST = 0.98
+_SLIMMEST = 1.02
 """In slimmer ones the chest wall is thinner than these coarse voxels, and lungs are not found."""
 
 

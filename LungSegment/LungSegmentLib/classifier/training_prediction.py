@@ -63,8 +63,8 @@ def predict_item(item: Item, folder: Path) -> dict[str, Any]:
     content = {
         "schema": SCHEMA,
         "series": describe(volume, volume.as_axial()),
-        "probability": round(probability, 4),
-        "threshold": round(classifier.threshold, 4),
+        "probability": probability,
+        "threshold": classifier.threshold,
         "finding": finding,
         "warnings": [{"code": code, "text": text} for code, text in volume.meta.get("warnings", ())],
         "model": {"network": classifier.card["network"], "sha256": classifier.card["sha256"]},
@@ -73,7 +73,7 @@ def predict_item(item: Item, folder: Path) -> dict[str, Any]:
     write_atomic(folder / RESULT, json.dumps(content, indent=1) + "\n")
     write_atomic(folder / PICTURE, picture(made))
     return {
-        "probability": content["probability"],
+        "probability": round(probability, 4),
         "finding": "yes" if finding else "no",
         "cpu_s": round(time.process_time() - start, 2),
     }
