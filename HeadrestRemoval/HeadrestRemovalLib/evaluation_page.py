@@ -29,9 +29,9 @@ _NAMES = {
 _TOUCHING = ("contact 10 cm2", "contact 30 cm2", "contact 60 cm2")
 _FREE = ("not touching", "gap 1 mm", "gap 2 mm", "gap 3 mm")
 _LIMITS = (
-    "- Where equipment of the density of tissue is pressed against the skin, the cut between the two is a guess, and the"
-    " result says so (`touching`). Up to 120 cm2 behind the patient it follows the free skin around, which may cost a"
-    " few mL of tissue; beyond that, and beside or in front of the patient, such equipment stays.",
+    "- Where equipment of the density of tissue is pressed against the skin, the cut between the two is a guess, and"
+    " the result says so (`touching`). Up to 120 cm2 behind the patient it follows the free skin around, which may cost"
+    " a few mL of tissue; beyond that, and beside or in front of the patient, such equipment stays.",
     "- Thin sheets on the skin, as straps and masks, stay for a large part.",
     "- A picture that cuts the patient is told (`truncated`).",
 )
