@@ -82,8 +82,9 @@ def page(rows: Sequence[Row], licences: dict[str, str]) -> str:
             *_light_table(ill),
             "",
             "Made ill in other ways (`evaluation_heldout.py`; a part of all). Limits were chosen on those above; a"
-            " first look at a part of these added signs (front, apices, gas beside the lungs, upper parts), so they are"
-            " not wholly unseen:",
+            " first look at a part of these added signs (front, apices, gas beside the lungs, upper parts), and later"
+            " those of what is behind the lungs and of bronchi in tissue, and the limits for bases, slivers and gas"
+            " (in ab04, ab05, ch02, ch11, ch12, ch13, tb02), so they are not wholly unseen:",
             "",
             *_light_table(held_out),
             "",
