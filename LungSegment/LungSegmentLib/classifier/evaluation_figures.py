@@ -93,7 +93,7 @@ def figures(found: Evaluation, parameters: int) -> Figures:
             "many: it can learn the scans by heart. Take --network small, or more scans."
         )
     if found.failed:
-        alerts.append(f"{len(found.failed)} scans could not be used and are in no figure; they are listed below.")
+        alerts.append(f"Scans that could not be used, in no figure and listed below: {len(found.failed)}.")
     if len(found.histogram_of) > 1:
         odd = found.histogram_of.get("whole scan", 0)
         alerts.append(f"In {odd} scans no lungs were found, so their histogram is that of the whole scan.")
