@@ -10,8 +10,8 @@ help:
 	@echo "make demo [SCAN=... FOLLOWUP=...]  locate a scan and match its follow-up; the report is in $(OUT)"
 	@echo "make test | test-fast | lint       all tests | without the slow ones | style"
 	@echo "make bench                         speed and memory, side by side with the alternatives"
-	@echo "make train CT_DATA_DIR=...         make the shipped model again from the data"
-	@echo "make crossvalidation CT_DATA_DIR=...  measure models on patients and sources that they never saw; hours"
+	@echo "make train CT_DATA_DIR=...         make the shipped model again from the data and measure it; hours"
+	@echo "make crossvalidation CT_DATA_DIR=...  measure models on sources that they never saw; hours"
 	@echo "make train-headrest CT_DATA_DIR=...   make the network of the headrests again (half an hour)"
 
 $(BIN)/python:
@@ -54,8 +54,7 @@ bench: setup
 
 train: setup
 	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make train CT_DATA_DIR=<folder with vol/ and landmarks.csv>"; exit 2; }
-	$(BIN)/python -m CTSliceLocalizerLib.training --data "$(CT_DATA_DIR)"
-	$(BIN)/python -m CTSliceLocalizerLib.evaluation --data "$(CT_DATA_DIR)"
+	$(BIN)/python -m CTSliceLocalizerLib.crossvalidation --data "$(CT_DATA_DIR)" --work work/by-patient --publish
 
 train-headrest: setup
 	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make train-headrest CT_DATA_DIR=<folder with vol/ and scans.csv>"; exit 2; }
@@ -63,7 +62,6 @@ train-headrest: setup
 
 crossvalidation: setup
 	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make crossvalidation CT_DATA_DIR=<folder>"; exit 2; }
-	$(BIN)/python -m CTSliceLocalizerLib.crossvalidation --data "$(CT_DATA_DIR)" --work work/by-patient --publish
 	$(BIN)/python -m CTSliceLocalizerLib.crossvalidation --data "$(CT_DATA_DIR)" --work work/by-source --by source --publish
 
 clean:

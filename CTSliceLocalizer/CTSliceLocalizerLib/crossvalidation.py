@@ -1,8 +1,9 @@
 """Patient-wise cross-validation: ``python -m CTSliceLocalizerLib.crossvalidation --data DIR --work DIR --folds 5``.
 
 Every patient is located by a model that never saw him: the patients are divided into folds, and for each fold a model
-is trained on the others just as the shipped one is. ``--by source`` divides the sources (repositories) instead, so
-that a model meets scanners and patients that it has seen nothing of. All of it goes on where it was after a stop.
+is trained on the others. With ``--publish`` these models together become the shipped one. ``--by source`` divides the
+sources (repositories) instead, so that a model meets scanners and patients that it has seen nothing of. All of it goes
+on where it was after a stop.
 
     WORK/run.json               what is trained on what; another run refuses the folder
     WORK/fold1/                 the training run, see ``network_checkpoints``, and the model
@@ -246,6 +247,15 @@ def _run_fold(
     write_cases(folder / CASES, [case for case in tested if case.name not in out])
 
 
+def _write_model(work: Path, cases: Sequence[Case]) -> None:
+    """The shipped model: all folds side by side, as sure as their errors allow."""
+    from . import training_ensemble
+
+    training_ensemble.publish(
+        work, MODELS / predictor.MODEL_NAME, {"calibration": calibration.measure(cases).to_card()}
+    )
+
+
 def _volume(data: Path, name: str) -> CTVolume:
     return dicom.read(data / "vol" / f"{name}.nii.gz").as_axial()
 
@@ -284,7 +294,7 @@ def _by_source(patients: Sequence[Patient], count: int) -> list[list[Patient]]:
               help="What is kept together: source leaves whole sources out.")  # fmt: skip
 @click.option("--only", type=click.IntRange(1), multiple=True, help="Work on this fold only, from 1; repeatable.")
 @click.option("--epochs", type=click.IntRange(1), help="Other than the shipped model's.")
-@click.option("--publish", is_flag=True, help="Also write Docs/Evaluation.md and the model's card.")
+@click.option("--publish", is_flag=True, help="Also write Docs/Evaluation.md and, by patient, the shipped model.")
 def main(data: Path, work: Path, count: int, by: str, only: tuple[int, ...], epochs: int | None, publish: bool) -> None:
     """Measure how far off models are on patients, or on sources, that they never saw."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -305,6 +315,8 @@ def main(data: Path, work: Path, count: int, by: str, only: tuple[int, ...], epo
     )
     log.info("The figures are in %s", work / PAGE)
     if publish:
+        if by == "patient":
+            _write_model(work, [case for fold in by_fold for case in fold])
         crossvalidation_document.publish(found, MODELS / f"{predictor.MODEL_NAME}.json")
 
 

@@ -7,7 +7,6 @@ example is a random stretch of it, changed by augmentation, with the truth for e
 from __future__ import annotations
 
 import csv
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,11 +59,6 @@ class Scan:
     annotations: Mapping[str, Annotation]
     body_mm: np.ndarray
     sigma_mm: np.ndarray
-
-
-def read_split(path: Path) -> dict[str, list[str]]:
-    """Patients of each part: ``train``, ``validation``, ``held_out``."""
-    return json.loads(path.read_text(encoding="utf-8"))["patients"]
 
 
 def load(folder: Path, patients: Sequence[str]) -> list[Scan]:

@@ -1,4 +1,4 @@
-"""Training the compact network; ``python -m CTSliceLocalizerLib.training --data DIR`` makes the shipped model.
+"""Training the compact network, as ``ct-localize train`` and each fold of a cross-validation do.
 
 One epoch is a fixed number of random stretches. Training stops when the validation patients no longer improve, keeps
 the best weights, and goes on where it was after a kill (see ``network_checkpoints``). The same seed gives the same
@@ -8,16 +8,13 @@ begins.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import click
 import keras
 import numpy as np
 from CTVolumeLib import network_checkpoints as checkpoints
-from CTVolumeLib import network_export as export
 from CTVolumeLib import network_fitting as fitting
 from keras import ops
 from scipy.optimize import minimize
@@ -27,16 +24,11 @@ from . import augmentation, curve, dataset, networks, slicegrid
 from .bodyscale import BIN_CENTRES
 from .landmarks import NAMES
 
-log = logging.getLogger(__name__)
-
-MODELS = Path(__file__).parent.parent / "Resources" / "Models"
-MODEL_NAME = "ct-slice-localizer"
 NETWORK = "compact"
 TRAINED = "trained.npz"
 """Weights at the very end, in the work folder."""
 SKELETON = "skeleton"
 """Folder, in the work folder, of the training of the network of the skeleton."""
-SPLIT = MODELS / "patients.json"
 
 
 @dataclass(frozen=True)
@@ -272,54 +264,3 @@ LOSSES = {
     "orientation": keras.losses.BinaryCrossentropy(from_logits=True),
 }
 LOSS_WEIGHTS = {"raw": 0.5, "body": 1.0, "landmarks": 1.0, "orientation": 0.3}
-
-
-def card(split: dict, scans: list[dataset.Scan], record: dict) -> dict:
-    """What the model was made from and what goes in and out, for its card."""
-    return {
-        "name": MODEL_NAME,
-        **ABOUT,
-        "trained_on": {
-            "scans": len(scans),
-            "patients": len({scan.patient for scan in scans}),
-            "families": {
-                family: sum(scan.family == family for scan in scans)
-                for family in sorted({scan.family for scan in scans})
-            },
-        },
-        "held_out_patients": split["held_out"],
-        "training": record,
-    }
-
-
-@click.command()
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    required=True,
-    help="Folder with scans.csv, landmarks.csv and vol/.",
-)
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    default=Path("work/training"),
-    show_default=True,
-    help="Backup and log; a killed run goes on from here.",
-)
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=MODELS, show_default=False, help="Where the model goes."
-)
-@click.option("--epochs", type=click.IntRange(1), default=Settings.epochs, show_default=True)
-@click.option("--seed", type=int, default=Settings.seed, show_default=True)
-def main(data: Path, work: Path, out: Path, epochs: int, seed: int) -> None:
-    """Make the shipped model again from annotated scans."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    split = dataset.read_split(SPLIT)
-    scans, validation = dataset.load(data, split["train"]), dataset.load(data, split["validation"])
-    parts, record = train(scans, validation, work, Settings(seed=seed, epochs=epochs))
-    export.export(parts, out / MODEL_NAME, card(split, scans, record))
-    log.info("The model is in %s", out)
-
-
-if __name__ == "__main__":
-    main()

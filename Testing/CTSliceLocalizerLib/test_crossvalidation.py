@@ -16,7 +16,6 @@ import pytest
 from CTSliceLocalizerLib import (
     crossvalidation,
     crossvalidation_document,
-    evaluation,
     evaluation_baselines,
     evaluation_figures,
 )
@@ -150,30 +149,23 @@ class TestPages:
 
     def test_document_and_card(self, tmp_path):
         document, card = tmp_path / "Evaluation.md", tmp_path / "model.json"
-        document.write_text("# How far off\n\nshipped\n")
-        card.write_text(json.dumps({"name": "m", "accuracy": 1}))
+        document.write_text("# How far off an older model was\n\nfigures\n")
+        made = {"name": "m", "sha256": {"npz": "0" * 64}, "trained_on": {"scans": 7, "patients": 6}}
+        card.write_text(json.dumps(made))
         for by in ("patient", "source", "patient"):
             crossvalidation_document.publish(self.found(by), card, document)
         text = document.read_text()
-        assert text.startswith("# How far off\n\nshipped\n")
+        assert text.startswith("# How far off the model is\n")
+        assert "sha256 000000000000" in text
+        assert "7 scans of 6 patients" in text
+        assert "older" not in text
         assert [text.count(f"\n{heading}\n") for heading in crossvalidation_document.HEADINGS.values()] == [1, 1]
         assert [section.splitlines()[0] for section in crossvalidation_document.sections_of(text)] == list(
             crossvalidation_document.HEADINGS.values()
         )
         content = json.loads(card.read_text())
-        assert content["accuracy"] == 1
+        assert content["trained_on"] == made["trained_on"]
         assert content["crossvalidation"]["by_patient"]["hn"]["landmarks"]["median_mm"] == 4.5
-
-    def test_measuring_the_shipped_model_again_keeps_it(self, tmp_path):
-        document = tmp_path / "Evaluation.md"
-        section = crossvalidation_document.markdown(self.found())
-        document.write_text(f"# Old\n\n{section}")
-        card = {"name": "m", "sha256": {"npz": "0" * 64}, "trained_on": {"scans": 1, "patients": 1}}
-        errors = [error for n in range(6) for error in make_case(n, 2.0, family="hn").landmarks]
-        evaluation.write_document(errors, card, document)
-        text = document.read_text()
-        assert "# Old" not in text
-        assert text.endswith(f"\n\n{section}")
 
     def test_cases_are_kept(self, tmp_path):
         case = replace(make_case(1, 2.5, missed=True), volume=None, claimed=("T1",), warnings=("so",))

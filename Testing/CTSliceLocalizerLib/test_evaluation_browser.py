@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
-from CTSliceLocalizerLib import evaluation_cases, evaluation_figures, evaluation_page, predictor
+from CTSliceLocalizerLib import evaluation_cases, evaluation_figures, evaluation_page, members, predictor
 from support_browser import CONTRASTS, THEMES, element_picture, one, open_page, picture
 from support_evaluation import make_case
 
@@ -60,9 +57,9 @@ def test_lines_of_the_worst_lie_at_their_height(browser, page):
 @pytest.mark.parametrize("theme", THEMES)
 def test_picture_of_a_real_evaluation(browser, ct_data, tmp_path, theme):
     """A screenshot to look at; here only that it holds both families and pictures."""
-    patients = Path(predictor.__file__).parent.parent / "Resources" / "Models" / "patients.json"
-    held_out = json.loads(patients.read_text(encoding="utf-8"))["patients"]["held_out"]
-    cases = list(evaluation_cases.from_folder(ct_data, held_out[::3]))
+    model = predictor.load_model(engine="numpy")
+    held_out = model.card["members"][0]["held_out"]
+    cases = list(evaluation_cases.from_folder(ct_data, held_out[::3], members.only(model, 0)))
     path = tmp_path / "evaluation.html"
     path.write_text(evaluation_page.make(evaluation_figures.figures(cases), cases, {"Model": "shipped"}))
     open_page(browser, path, theme)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from CTSliceLocalizerLib import evaluation, predictor
+from CTSliceLocalizerLib import evaluation_cases, members, predictor
 from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.samples import sample
@@ -17,7 +16,6 @@ from CTVolumeLib.volume import CTVolume
 
 ANNOTATED = {"T1": 19.5, "Aortic arch": -25.0, "Bifurcation of trachea": -63.0, "Right dome of diaphragm": -127.0}
 """Read by eye on the sample scan, LPS z in mm; no part in training."""
-PATIENTS = Path(predictor.__file__).parents[1] / "Resources" / "Models" / "patients.json"
 
 
 @pytest.fixture(scope="module")
@@ -95,14 +93,19 @@ def test_one_slice_is_located_with_a_warning(scan) -> None:
 
 @pytest.mark.realct
 @pytest.mark.slow
-def test_bars_on_held_out_patients(ct_data: Path) -> None:
-    held_out = json.loads(PATIENTS.read_text(encoding="utf-8"))["patients"]["held_out"]
-    figures = evaluation.summary(evaluation.evaluate(ct_data, held_out))
-    assert figures["hn"]["patients"] >= 14
-    assert figures["other"]["patients"] >= 11
-    assert figures["hn"]["median_mm"] <= 15
-    assert figures["other"]["median_mm"] <= 25
-    assert figures["hn"]["gross_not_flagged"] == figures["other"]["gross_not_flagged"] == 0
+def test_bars_on_patients_that_a_member_never_saw(ct_data: Path) -> None:
+    model = predictor.load_model(engine="numpy")
+    errors = []
+    for number, entry in enumerate(model.card["members"]):
+        some = entry["held_out"][::2]
+        for case in evaluation_cases.from_folder(ct_data, some, members.only(model, number)):
+            errors += [error for error in case.landmarks if error.inside_true]
+    for family, patients, median in (("hn", 20, 5), ("other", 10, 9)):
+        own = [error for error in errors if error.family == family]
+        assert len({error.patient for error in own}) >= patients
+        off = np.abs([error.error_mm for error in own if error.error_mm is not None])
+        assert np.median(off) <= median
+        assert len(off) > 0.9 * len(own), "found where they are"
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
