@@ -44,8 +44,8 @@ TURN_MARGIN = (0.05, 2.0)
 """By how much more evidence a cell the turned scan must have: so much, and so much over the number of cells."""
 LOCATING_COST = 4.7
 """Log-evidence that any scan, however clear, loses once because its place is not known beforehand."""
-EVIDENCE_DOUBTFUL = 0.7
-EVIDENCE_REFUSED = 0.25
+EVIDENCE_DOUBTFUL = 0.75
+EVIDENCE_REFUSED = 0.5
 SCALE_PLAUSIBLE = (0.8, 1.18)
 SWAPPED_LOGIT = 0.5
 SHORT_MM = 40.0

@@ -70,7 +70,7 @@ def test_single_wrong_slices_do_not_move_the_curve() -> None:
 def test_the_curve_is_monotone_even_where_nothing_is_known() -> None:
     truth = _true_body()
     logits = _logits(truth)
-    logits[15:85] = 0.0
+    logits[30:70] = 0.0
     result = _fit(truth, logits)
     assert np.all(np.diff(result.body_mm) < 0)
     assert np.all(np.diff(result.location) < 0)
