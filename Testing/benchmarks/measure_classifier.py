@@ -30,7 +30,7 @@ from LungSegmentLib.classifier.inputs import InputOptions
 from memory import resident
 
 OPTIONS = InputOptions(part="lungs", shape=(32, 64, 64))
-SETTINGS = training.Settings(epochs=30, patience=12)
+SETTINGS = training.Settings(epochs=30, patience=12, learning_rate=1e-2)
 PLAN = Plan(folds=5, repetitions=1)
 PREDICT_S = 3.0
 

@@ -45,7 +45,7 @@ def training_options(command: Callable) -> Callable:
     """Options of the training."""
     for option in reversed((
         click.option("--network", type=click.Choice(["small", "example", "resnet10"]), default="small",
-                     show_default=True, help="15 thousand, 1.4 million or 14 million parameters."),
+                     show_default=True, help="433, 1.4 million or 14 million parameters."),
         click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most."),
         click.option("--batch-size", "batch", type=click.IntRange(1), default=8, show_default=True),
         click.option("--patience", type=click.IntRange(1), default=20, show_default=True, help="Epochs without better "

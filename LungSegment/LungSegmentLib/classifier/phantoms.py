@@ -20,12 +20,12 @@ from CTVolumeLib.volume import CTVolume
 from . import table
 
 TABLE, SCANS = "scans.csv", "scans"
-PATCH_HU = -650.0
+PATCH_HU = -600.0
 
-_PATCHES, _RADIUS_MM = (1, 3), (12.0, 19.0)
+_PATCHES, _RADIUS_MM = (1, 3), (15.0, 24.0)
 _DENSITY = (0.80, 1.12)
 """By what the distance of healthy lung from -500 HU is multiplied: -780 to -890 HU."""
-_DENSER_BACK_HU = (0.0, 200.0)
+_DENSER_BACK_HU = (0.0, 300.0)
 _SLIMMEST = 1.02
 """In slimmer ones the chest wall is thinner than these coarse voxels, and lungs are not found."""
 
