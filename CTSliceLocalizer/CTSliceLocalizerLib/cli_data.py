@@ -156,13 +156,12 @@ def label_masks(
 )
 @click.option("--window", metavar="LOW HIGH", type=float, nargs=2, default=(-1000, 400), show_default=True,
               help="HU that become black and white (article).")  # fmt: skip
-@click.option("--jobs", type=int, help="Processes on this machine; by default one for each core, but one in all for the"
-              " article's many small files, which a disk takes no faster from several. 0 takes all cores.")  # fmt: skip
+@click.option("--jobs", type=int, default=0, help="Processes on this machine; 0, the default, is one for each core.")
 @click.option("--scheduler", metavar="ADDRESS", help="Work on a Dask cluster instead, such as tcp://host:8786.")
 @talkative
 def convert(
     tree: Path, out: Path, locations: Path | None, labels: Path | None, kind: str, size: int,
-    window: tuple[float, float], jobs: int | None, scheduler: str | None,
+    window: tuple[float, float], jobs: int, scheduler: str | None,
 ) -> int:  # fmt: skip
     """Make training data of the labelled series in TREE.
 
@@ -184,8 +183,6 @@ def convert(
     from . import truths
 
     known = truths.find(tree, locations, labels)
-    if jobs is None:
-        jobs = 1 if kind == "article" else 0
     with Bar("Converting", "series") as progress:
         outcomes = converting.convert(
             tree, out, known, kind=kind, size=size, window=window, jobs=jobs, scheduler=scheduler, progress=progress

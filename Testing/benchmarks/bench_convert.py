@@ -41,7 +41,7 @@ def run(slices: int = 1000, pixels: int = 512) -> list[Row]:
         slices: of the tree, 100 in a series.
         pixels: rows and columns of a slice.
 
-    By default the command takes one process for the article's format, all cores for the compact one: there is the bar.
+    By default the command takes all cores: there is the bar.
 
     Returns:
         Rows of name, our seconds (or MB), theirs, theirs / ours (memory: all slices / a tenth of them), and the bar;
@@ -63,7 +63,7 @@ def run(slices: int = 1000, pixels: int = 512) -> list[Row]:
                 ours[kind, jobs].append(_measured(_convert, tree, truth, out, kind, jobs))
         for kind, jobs in ways:
             name = f"{size}, {kind}, {'one process' if jobs else 'all cores'}"
-            bar = SPEED_BAR if (kind, jobs) in (("article", 1), ("compact", 0)) else ""
+            bar = SPEED_BAR if jobs == 0 else ""
             rows.append(_row(name, 0, ours[kind, jobs], theirs, bar))
             rows.append(_row(f"{name}, seconds of a core", 1, ours[kind, jobs], theirs, ""))
         for kind in ("article", "compact"):
