@@ -6,7 +6,7 @@ import numpy as np
 
 BIN_MM = 12.0
 BIN_CENTRES = np.arange(-84.0, 1009.0, BIN_MM)
-"""(91,) body coordinate in mm of each bin: from above the vertex to mid-thigh."""
+"""(92,) body coordinate in mm of each bin: from above the vertex to mid-thigh."""
 
 
 def soft_bins(body_mm: np.ndarray, sigma_mm: np.ndarray) -> np.ndarray:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
+from CTVolumeLib.progress import Progress, half
 from CTVolumeLib.volume import CTVolume, describe
 
 from . import curve, diaphragm, members, slicegrid
@@ -30,7 +30,6 @@ were looked at (122, of 2 mm and coarser); thin slices of low dose by about as m
 """
 _FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__).parent / "Models")
 
-Progress = Callable[[int, int, str], bool]
 log = logging.getLogger(__name__)
 
 
@@ -97,7 +96,7 @@ def locate(
     if problem:
         return refusal(problem, series=series, flags=warnings, model=about_model)
     try:
-        grid = slicegrid.make(axial, progress=_half(progress, 0))
+        grid = slicegrid.make(axial, progress=half(progress, 0))
     except CTError as error:
         if error.code == "cancelled":
             raise
@@ -109,7 +108,7 @@ def locate(
     if offset:
         text = f"Air around the patient measures {offset - 1000} HU: all values seem to be {abs(offset)} HU too "
         warnings += (Flag("hu_offset", text + f"{'high' if offset > 0 else 'low'}. Locations allow for it."),)
-    estimates = estimate(grid, model, _half(progress, 1))
+    estimates = estimate(grid, model, half(progress, 1))
     index = np.array(axial.meta.get("slice_index", range(len(axial.array))))
     return curve.fit(
         estimates,
@@ -132,13 +131,6 @@ def estimate(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None 
         progress: as for ``locate``.
     """
     return diaphragm.measured(members.together(members.each(grid, model, progress)), grid.hu)
-
-
-def _half(progress: Progress | None, number: int) -> Progress | None:
-    """The progress of the first or second half of the work; both go over the same number of cells."""
-    if progress is None:
-        return None
-    return lambda done, total, text: progress(number * total + done, 2 * total, text)
 
 
 def _not_hounsfield(axial: CTVolume) -> Flag | None:

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from CTVolumeLib import network_checkpoints as checkpoints
 from CTVolumeLib import network_fitting as fitting
+from CTVolumeLib.progress import half
 from keras import ops
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -90,7 +91,7 @@ def train(
         work,
         _lengths(settings),
         averaged=True,
-        progress=_half(progress, 0),
+        progress=half(progress, 0),
         told=told,
     )
     encoder, context = _plain(encoder, networks.encoder()), _plain(context, networks.context())
@@ -110,7 +111,7 @@ def train(
         work / SKELETON,
         _lengths(settings),
         averaged=True,
-        progress=_half(progress, 1),
+        progress=half(progress, 1),
     )
     checkpoints.save_weights(skeleton, work / SKELETON / TRAINED)
     parts = {"encoder": encoder, "context": context, "skeleton": _plain(skeleton, networks.skeleton())}
@@ -162,13 +163,6 @@ def _run(
 
 def _lengths(settings: Settings) -> fitting.Lengths:
     return fitting.Lengths(settings.epochs, settings.batches, settings.patience)
-
-
-def _half(progress: fitting.Progress | None, number: int) -> fitting.Progress | None:
-    """The progress of the first or second of two trainings with the same number of batches."""
-    if progress is None:
-        return None
-    return lambda done, total, text: progress(number * total + done, 2 * total, text)
 
 
 def _compiled(model: keras.Model, settings: Settings, losses: Mapping[str, object]) -> keras.Model:

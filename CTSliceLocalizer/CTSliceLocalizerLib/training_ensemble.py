@@ -21,20 +21,13 @@ from .slicegrid import SIZE
 OUTPUTS = ("features", "raw", "orientation")
 
 
-def publish(
-    work: Path,
-    stem: Path,
-    about: Mapping[str, Any] | None = None,
-    *,
-    unfinished: bool = False,
-) -> dict[str, Any]:
+def publish(work: Path, stem: Path, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Write the model that is made of all folds of a cross-validation.
 
     Args:
         work: its folder, with ``run.json`` and a folder of a training run for each fold.
         stem: folder and name of the model's files, without an ending.
         about: more for the card.
-        unfinished: take the best weights so far of folds that are not finished, to try something out.
 
     Returns:
         The card as written.
@@ -47,7 +40,7 @@ def publish(
     for fold in folds:
         run = checkpoints.read_run(work / fold["name"])
         parts, finished = training.trained(work / fold["name"])
-        if not finished and not unfinished:
+        if not finished:
             text = f"The training in {work.name}/{fold['name']} is not finished."
             raise CTError("not_finished", text, "Let the cross-validation go on to its end first.")
         networks.append(parts)

@@ -10,6 +10,13 @@ Progress = Callable[[int, int, str], bool]
 """Called with what is done, what there is in all, and a text; returning False cancels."""
 
 
+def half(progress: Progress | None, number: int) -> Progress | None:
+    """The progress of the first (0) or second (1) half of work whose halves go over the same number of things."""
+    if progress is None:
+        return None
+    return lambda done, total, text: progress(number * total + done, 2 * total, text)
+
+
 class Steps:
     """Work of so many steps; call it with the name of each as it begins, and once more at the end."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from CTVolumeLib.errors import CTError
-from CTVolumeLib.progress import Steps
+from CTVolumeLib.progress import Steps, half
 
 
 def test_each_step_is_told_as_it_begins():
@@ -25,3 +25,11 @@ def test_a_cancel_is_an_error_that_says_what_was_cancelled():
 
 def test_nobody_has_to_listen():
     Steps(None, 1, "Looking")("first")
+
+
+def test_halves_follow_each_other():
+    told = []
+    for number in (0, 1):
+        half(lambda *seen: told.append(seen) or True, number)(3, 10, "now")
+    assert told == [(3, 20, "now"), (13, 20, "now")]
+    assert half(None, 1) is None

@@ -25,7 +25,7 @@ def run() -> list[tuple[str, str]]:
 
     keras.utils.set_random_seed(0)
     model = training._compiled(
-        networks.joined(networks.encoder(), networks.context()), training.Settings(batches=BATCHES)
+        networks.joined(networks.encoder(), networks.context()), training.Settings(batches=BATCHES), training.LOSSES
     )
     for batch in {batch[0].shape[1]: batch for batch in made}.values():
         model.train_on_batch(*batch)  # compiles, once for each length
