@@ -40,6 +40,8 @@ STRETCH = 0.02
 SCALE_TOLERANCE = 0.1
 """A scale further from 1 than this is another patient or wrong slice spacing."""
 LITTLE_OVERLAP_MM = 40.0
+UNCERTAIN_MM = 10.0
+"""With a standard deviation above this a match may well be off by two centimetres, which the user has to know."""
 _MIN_SLOPE = 0.2
 _SAMPLE_MM = 6.0
 
@@ -126,7 +128,9 @@ class Match:
 
     def with_line(self, line: Line) -> Match:
         """The same match with an improved map, pairs for the same heights."""
-        return replace(self, line=line, pairs=_pairs(line, np.array([pair.baseline_z_mm for pair in self.pairs])))
+        flags = tuple(flag for flag in self.flags if flag.code != "uncertain_match")
+        pairs = _pairs(line, np.array([pair.baseline_z_mm for pair in self.pairs]))
+        return replace(self, line=line, pairs=pairs, flags=(*flags, *_doubt(pairs)))
 
     def with_scale(self, scale: float, length_mm: float) -> Match:
         """The same match with the warning about the scale that a better estimate gives.
@@ -209,7 +213,9 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
         slices_z_mm=followup.z_mm,
         slices_index=followup.index,
     )
-    return Match(_pairs(line, baseline.z_mm if at is None else np.asarray(at, dtype=float)), tuple(flags), line=line)
+    pairs = _pairs(line, baseline.z_mm)
+    result = Match(pairs, (*flags, *_doubt(pairs)), line=line)
+    return result if at is None else result.at(at)
 
 
 def _turned(scan: ScanLocation) -> bool:
@@ -383,6 +389,15 @@ def _pairs(line: Line, z_mm: np.ndarray) -> tuple[Pair, ...]:
         )
         for n in range(len(z_mm))
     )
+
+
+def _doubt(pairs: Sequence[Pair]) -> tuple[Flag, ...]:
+    """The warning of matches of which most are very uncertain, if they are."""
+    sigmas = [pair.sigma_mm for pair in pairs if pair.covered]
+    if not sigmas or np.median(sigmas) <= UNCERTAIN_MM:
+        return ()
+    text = f"The matched slices may be off by {2 * np.median(sigmas):.0f} mm; compare them by eye."
+    return (Flag("uncertain_match", text),)
 
 
 def _uncovered(baseline: ScanLocation) -> tuple[Pair, ...]:

@@ -57,6 +57,15 @@ class TestMap:
         assert np.median(error) < 3
         assert error.max() < 6
 
+    def test_says_so_where_the_slices_may_be_off_by_centimetres(self, baseline):
+        rough, fine = (
+            match(baseline, followup_of(lambda z: z, BASELINE_Z, sigma_mm=sigma_mm)) for sigma_mm in (40.0, 8.0)
+        )
+        assert [flag.code for flag in rough.flags] == ["uncertain_match"]
+        assert not fine.flags
+        improved = rough.with_line(replace(rough.line, sigma_mm=np.full(len(BASELINE_Z), 2.0)))
+        assert not improved.flags
+
     def test_averages_errors_that_change_along_the_scan(self):
         """The whole overlap is fitted: much better than taking the slice with the same body coordinate."""
         rng = np.random.default_rng(2)
