@@ -124,6 +124,23 @@ class HeadrestRemovalLogic(ScriptedLoadableModuleLogic):
 
         return removing.clean(volumeNode, segmentationNode, fill)
 
+    def exportDicom(self, volumeNode, segmentationNode, folder, fill=-1000, progress=None):
+        """Write the scan without the segments, as they are now, to a new DICOM series of the same study.
+
+        Args:
+            volumeNode: a scan that Slicer loaded from its DICOM database.
+            segmentationNode: with headrest, table and other equipment.
+            folder: in which a folder for the series is made.
+            fill: HU of what is removed, or "air".
+            progress: called with done, total and a text; False cancels, and nothing is written.
+
+        Returns:
+            ``files``, ``series_uid``, ``fill_hu`` and ``notes``: what is not as it was asked for.
+        """
+        from HeadrestRemovalPanel import exporting
+
+        return exporting.exportDicom(volumeNode, segmentationNode, folder, fill, progress)
+
     def cleaned(self, volumeNode):
         """The cleaned scan of a volume; None where there is none."""
         from HeadrestRemovalPanel import cleaned_scan

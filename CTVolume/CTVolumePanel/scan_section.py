@@ -140,18 +140,23 @@ class ApplySection(ScanSection):
         if self._running or parameters is None or parameters.inputVolume is None:
             return
         self.widget.removeTemporaryViews()
-        self._running, self._cancelled = True, False
-        self._showProgress()
-        try:
-            done = self.attempt(self.run, parameters, self._onProgress)
-        finally:
-            self._running = False
+        done = self.attemptWithProgress(self.run, parameters, self._onProgress)
         if self._closed:
             return
         if done is not None and self.parameterNode is not None:
             self.parameterNode.outputSegmentation = done.segmentationNode
-        self._showProgress()
         self.widget.refresh()
+
+    def attemptWithProgress(self, action, *args):
+        """Call what takes long, with progress and Cancel in the panel; None where it failed."""
+        self._running, self._cancelled = True, False
+        self._showProgress()
+        try:
+            return self.attempt(action, *args)
+        finally:
+            self._running = False
+            if not self._closed:
+                self._showProgress()
 
     def onCancel(self) -> None:
         """Stop at the next step of the run."""

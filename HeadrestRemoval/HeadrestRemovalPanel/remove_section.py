@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 
 from . import cleaned_scan, comparing, removing, result_views
 from .parameters import METHODS, NUMBER, fillOf
-from .report_text import reportText
+from .report_text import exportText, reportText
 
 _KINDS = 4
 """Rows of the table: headrest, table, other equipment, all of it."""
@@ -22,6 +22,7 @@ class RemoveSection(ApplySection):
     """Widgets of Remove; what they show is read from the scene by ``refresh``."""
 
     owner = removing.OWNER
+    _exported = ""
 
     def __init__(self, widget) -> None:
         super().__init__(
@@ -43,6 +44,7 @@ class RemoveSection(ApplySection):
 
     def run(self, parameters, progress):
         """Find the equipment and make the cleaned scan."""
+        self._exported = ""
         return self.logic.remove(
             parameters.inputVolume,
             parameters.outputSegmentation,
@@ -87,6 +89,18 @@ class RemoveSection(ApplySection):
         """Show the measures as a table beside the views."""
         self._show(self.logic.showTable, self.volume, self.segmentation)
 
+    def onExport(self) -> None:
+        """Write the cleaned scan as a DICOM series into a folder that is asked for."""
+        folder = qt.QFileDialog.getExistingDirectory(self.ui.exportButton, _("Folder for the DICOM series"), "")
+        if not folder:
+            return
+        arguments = (self.volume, self.segmentation, folder, fillOf(self.parameterNode), self._onProgress)
+        series = self.attemptWithProgress(self.logic.exportDicom, *arguments)
+        if self._closed:
+            return
+        self._exported = exportText(series) if series is not None else ""
+        self.widget.refresh()
+
     def onClear(self) -> None:
         """Remove segments and cleaned scan, and go back to the layout from before."""
         self.attempt(self.logic.clear, self.volume, self.segmentation)
@@ -108,12 +122,18 @@ class RemoveSection(ApplySection):
         ui.cleanButton.connect("clicked()", self.onClean)
         ui.contactButton.connect("clicked()", self.onContact)
         ui.tableButton.connect("clicked()", self.onTable)
+        ui.exportButton.connect("clicked()", self.onExport)
         ui.clearButton.connect("clicked()", self.onClear)
         result_tables.setUp(ui.measureTable, result_views.TITLES, _KINDS)
 
     def _onViewModified(self, caller, event) -> None:
         super()._onViewModified(caller, event)
         self._showTurn()
+
+    def _onParametersModified(self, _caller=None, _event=None) -> None:
+        if self.volume is not self._observedVolume:
+            self._exported = ""
+        super()._onParametersModified()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _onNodeRemoved(self, caller, event, node) -> None:
@@ -165,6 +185,8 @@ class RemoveSection(ApplySection):
 
         ui, report = self.ui, removing.reportOf(self.segmentation)
         self._showTurn()
+        ui.exportLabel.text = self._exported
+        ui.exportLabel.visible = bool(self._exported)
         ui.contactButton.visible = report is not None and bool(report.contactIjk)
         try:
             measured = self.logic.measure(self.volume, self.segmentation)

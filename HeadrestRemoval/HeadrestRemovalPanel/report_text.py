@@ -41,5 +41,12 @@ def reportText(report, measures, cleanedName: str, *, current: bool) -> str:
     return "<br>".join(lines)
 
 
+def exportText(series) -> str:
+    """What stands below the button after a DICOM series was written, a ``CTVolumeLib.derived.DerivedSeries``."""
+    folder = html.escape(str(series.files[0].parent))
+    lines = [_("{count} slices were written to {folder}.").format(count=len(series.files), folder=folder)]
+    return "<br>".join(lines + [_warning(text) for _code, text in series.notes])
+
+
 def _warning(text: str) -> str:
     return f"<b>\u26a0 {html.escape(text)}</b>"

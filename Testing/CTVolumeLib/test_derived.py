@@ -95,6 +95,17 @@ def test_stored_values_are_those_of_the_source_as_pydicom_reads_them(head, tmp_p
             assert new[keyword].value == old[keyword].value, keyword
 
 
+def test_a_volume_that_shows_padding_as_it_is_stored_is_the_same_scan(head, tmp_path):
+    """Slicer loads it so."""
+    phantom.write_dicom(head, tmp_path / "source", padding=-2000)
+    volume, first = derive(tmp_path / "source", tmp_path / "first")
+    shown = np.stack([sitk.GetArrayFromImage(sitk.ReadImage(path))[0] for path in volume.sources]).astype(np.int16)
+    assert shown.min() < -1500 < volume.array.min()
+    second = write_series(tmp_path / "second", volume.with_array(shown), holes(volume), -1000.0, DERIVATION)
+    for one, other in zip(first.files, second.files):
+        assert np.array_equal(pydicom.dcmread(one).pixel_array, pydicom.dcmread(other).pixel_array)
+
+
 def test_other_programs_read_the_same_volume(head, tmp_path):
     phantom.write_dicom(head, tmp_path / "source", transfer_syntax="rle", shuffle=True)
     volume, written = derive(tmp_path / "source", tmp_path / "out")
