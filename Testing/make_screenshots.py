@@ -84,8 +84,8 @@ def annotate(app) -> None:
     app.click(annotating.button)
     module.widget.parameterNode.annotateVolume = scan
     module.logic.setLabelsFolder(app.temporary)
-    module.logic.labelSlice(scan, "5", -21.0)
-    module.logic.labelSlice(scan, "6", -49.0)
+    module.logic.labelSlice(scan, "5", -26.0)
+    module.logic.labelSlice(scan, "6", -59.0)
     app.click(annotating.ui.proposeButton)
     annotating.ui.labelTable.setCurrentCell(5, 0)
 
