@@ -62,7 +62,8 @@ train-headrest: setup
 
 crossvalidation: setup
 	@test -n "$(CT_DATA_DIR)" || { echo "Say where the data is: make crossvalidation CT_DATA_DIR=<folder>"; exit 2; }
-	$(BIN)/python -m CTSliceLocalizerLib.crossvalidation --data "$(CT_DATA_DIR)" --work work/by-source --by source --publish
+	$(BIN)/python -m CTSliceLocalizerLib.crossvalidation --data "$(CT_DATA_DIR)" --work work/by-source --by source \
+		$(if $(wildcard work/by-patient/run.json),--beside work/by-patient) --publish
 
 clean:
 	rm -rf $(VENV) out build dist

@@ -33,7 +33,15 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import write_atomic
 from CTVolumeLib.volume import CTVolume
 
-from . import calibration, crossvalidation_document, evaluation_cases, evaluation_page, groundtruth, predictor
+from . import (
+    calibration,
+    crossvalidation_document,
+    crossvalidation_sources,
+    evaluation_cases,
+    evaluation_page,
+    groundtruth,
+    predictor,
+)
 from .evaluation_cases import Case, LandmarkError
 from .landmarks import BODY_MM, NAMES
 
@@ -256,6 +264,19 @@ def _write_model(work: Path, cases: Sequence[Case]) -> None:
     )
 
 
+def _beside(cases: Sequence[Case], beside: Path, divided: Sequence[Mapping[str, Any]], data: Path) -> dict[str, Any]:
+    """The figures by source beside those by patient."""
+    patients = patients_of(data, left_out()["scans"])
+    return crossvalidation_sources.compared(
+        cases,
+        [case for path in sorted(beside.glob(f"fold*/{CASES}")) for case in read_cases(path)],
+        divided,
+        {patient.name: patient.scans for patient in patients},
+        {patient.name: patient.source for patient in patients},
+        groundtruth.read_landmarks(data / "landmarks.csv"),
+    )
+
+
 def _volume(data: Path, name: str) -> CTVolume:
     return dicom.read(data / "vol" / f"{name}.nii.gz").as_axial()
 
@@ -294,8 +315,19 @@ def _by_source(patients: Sequence[Patient], count: int) -> list[list[Patient]]:
               help="What is kept together: source leaves whole sources out.")  # fmt: skip
 @click.option("--only", type=click.IntRange(1), multiple=True, help="Work on this fold only, from 1; repeatable.")
 @click.option("--epochs", type=click.IntRange(1), help="Other than the shipped model's.")
+@click.option("--beside", type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Folder of a finished cross-validation by patient, to compare one by source with.")  # fmt: skip
 @click.option("--publish", is_flag=True, help="Also write Docs/Evaluation.md and, by patient, the shipped model.")
-def main(data: Path, work: Path, count: int, by: str, only: tuple[int, ...], epochs: int | None, publish: bool) -> None:
+def main(
+    data: Path,
+    work: Path,
+    count: int,
+    by: str,
+    only: tuple[int, ...],
+    epochs: int | None,
+    beside: Path | None,
+    publish: bool,
+) -> None:
     """Measure how far off models are on patients, or on sources, that they never saw."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     by_fold = run(data, work, count=count, by=by, only=only, settings={"epochs": epochs} if epochs else None)
@@ -303,9 +335,10 @@ def main(data: Path, work: Path, count: int, by: str, only: tuple[int, ...], epo
         log.info("No fold is finished yet.")
         return
     cases = calibration.crosswise(by_fold)
-    found = crossvalidation_document.summarized(
-        cases, by, json.loads((work / "run.json").read_text("utf-8")), left_out()
-    )
+    about = json.loads((work / RUN).read_text("utf-8"))
+    found = crossvalidation_document.summarized(cases, by, about, left_out())
+    if beside:
+        found["beside"] = _beside(cases, beside, about["folds"], data)
     write_atomic(work / FIGURES, json.dumps(found, indent=1) + "\n")
     write_atomic(work / PAGE, crossvalidation_document.markdown(found))
     folded = f"{len(found['folds']['finished'])} of {count} folds by {by}, each scan by a model that never saw it"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from CTVolumeLib.files import write_atomic
 
-from . import evaluation_figures
+from . import crossvalidation_sources, evaluation_figures
 from .evaluation_baselines import BASELINES
 from .evaluation_cases import Case
 from .evaluation_figures import GROSS_MM, MIN_PATIENTS
@@ -124,6 +124,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     ]
     for family, rows in found["families"].items():
         lines += _family(family, rows)
+    if "beside" in found:
+        lines += crossvalidation_sources.markdown(found["beside"])
     lines += ["### Beside it", "", "Median and mean mm off at landmarks, mean mm off per slice.", ""]
     lines += _beside(found)
     lines += ["### The worst", ""]

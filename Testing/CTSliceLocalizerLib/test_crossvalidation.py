@@ -16,6 +16,7 @@ import pytest
 from CTSliceLocalizerLib import (
     crossvalidation,
     crossvalidation_document,
+    crossvalidation_sources,
     evaluation_baselines,
     evaluation_figures,
 )
@@ -167,6 +168,24 @@ class TestPages:
         assert content["trained_on"] == made["trained_on"]
         assert content["crossvalidation"]["by_patient"]["hn"]["landmarks"]["median_mm"] == 4.5
 
+    def test_sources_stand_beside_the_same_scans_by_patient(self):
+        cases = [make_case(n, 9.0, family="hn") for n in range(6)] + [make_case(9, 4.0, family="other")]
+        beside = [make_case(n, 3.0, family="hn") for n in range(9)]  # not that of the last
+        folds = [{"name": "fold1", "train": ["p9", "q"], "test": [f"p{n}" for n in range(6)]},
+                 {"name": "fold2", "train": ["p1"], "test": ["p9"]}]  # fmt: skip
+        scans = {case.patient: [case.name] for case in cases} | {"q": ["elsewhere"]}
+        sources = dict.fromkeys(scans, "large") | {"p9": "small"}
+        annotations = {case.name: dict.fromkeys(("T1", "Aortic arch")) for case in cases} | {"elsewhere": {"T1": None}}
+        found = crossvalidation_sources.compared(cases, beside, folds, scans, sources, annotations)
+        (row,) = found["folds"]
+        assert (row["fold"], row["sources"], row["learned_from"], row["patients"]) == ("fold1", 1, 2, 6)
+        assert row["here"] == {"median_mm": 9.0, "mean_mm": 9.0, "slices_mm": 9.0}
+        assert row["by_patient"] == {"median_mm": 3.0, "mean_mm": 3.0, "slices_mm": 3.0}
+        assert {(one["landmark"], one["learned_from"]) for one in found["landmarks"]} == {("T1", 2), ("Aortic arch", 1)}
+        page = crossvalidation_document.markdown(self.found("source") | {"beside": found})
+        assert "| fold1 | 1 | 2 | hn | 6 | 9.0, 9.0; 9.0 | 3.0, 3.0; 3.0 |" in page
+        assert "| T1 | fold1 | 6 | 2 | 9.0 | 3.0 |" in page
+
     def test_cases_are_kept(self, tmp_path):
         case = replace(make_case(1, 2.5, missed=True), volume=None, claimed=("T1",), warnings=("so",))
         case = replace(case, found_mm=np.full(len(BODY), np.nan))
@@ -255,9 +274,13 @@ class TestRun:
 
         settings = training.Settings
         monkeypatch.setattr(training, "Settings", lambda **options: settings(**self.SETTINGS | options))
-        options = ["--data", str(phantoms), "--work", str(tmp_path), "--folds", "2", "--only", "1", "--epochs", "1"]
-        result = CliRunner().invoke(crossvalidation.main, options)
+        options = ["--data", str(phantoms), "--folds", "2", "--only", "1", "--epochs", "1", "--work"]
+        result = CliRunner().invoke(crossvalidation.main, [*options, str(tmp_path)])
         assert result.exit_code == 0, result.output
+        more = [*options, str(tmp_path / "by"), "--by", "source", "--beside", str(tmp_path)]
+        result = CliRunner().invoke(crossvalidation.main, more)
+        assert result.exit_code == 0, result.output
+        assert "Beside the same scans by patient" in (tmp_path / "by" / "Crossvalidation.md").read_text()
         figures = json.loads((tmp_path / "figures.json").read_text())
         assert figures["folds"] == {"all": 2, "finished": ["fold1"]}
         assert "data:image/" in (tmp_path / "evaluation.html").read_text()
