@@ -6,7 +6,8 @@ How it goes, all in millimetres and on cells of nearly 3 mm (see ``cells``):
    darker, foam under the patient lies outside the body.
 2. Trachea and main bronchi are grown from a tube near the middle and taken out with their wall (``airways``).
 3. The rest is parted into left and right (``sides``).
-4. Each lung is closed, so that vessels, nodules and the hilum are inside.
+4. Each lung is closed, so that vessels, nodules and the hilum are inside; airless lung with open bronchi in it is added
+   (``consolidation``).
 5. The surface is found again on the scan's own voxels.
 
 The steps of the classic recipe, by which this is often taught, are in ``recipe``.
@@ -22,7 +23,7 @@ from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage, sparse
 
-from . import airways, sides
+from . import airways, consolidation, sides
 from .cells import Cells, cells_of, interpolation
 from .shapes import IN_SLICE, bounding_box, close, dilate, distance, erode, fill, largest
 
@@ -54,6 +55,7 @@ _WIDE_MM, _APEX_MM, _CUT_SHARE, _HELD_SHARE = 20.0, 40.0, 0.5, 0.3
 _GAS_HU, _POCKET_ML = -970, 2.0
 _AROUND_MM, _LUNG_AROUND = (4.0, 8.0), 0.25
 _FAR_MM = 1e3
+_SIDE_CUT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class LungResult:
         two_lungs: whether left and right were told apart as two bodies; else all is on one side.
         airway_sealed: whether trachea and main bronchi ended at their wall, False where they may have leaked.
         trachea_mm: length of the trachea in the scan, 0 where none was found.
+        airless_ml: volume of the airless lung in it, which was known by the open bronchi in it.
     """
 
     labels: np.ndarray
@@ -96,6 +99,7 @@ class LungResult:
     two_lungs: bool = True
     airway_sealed: bool = True
     trachea_mm: float = 0.0
+    airless_ml: float = 0.0
 
     def unfilled(self, volume: CTVolume) -> np.ndarray:
         """(k, j, i) uint8: the labels without vessels, nodules and all else that is dense."""
@@ -132,7 +136,7 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
     enclosed = _air_inside(cells.hu < options.threshold_hu, cells, body)
     _keep_between(enclosed, axial, cells, options.within_z_mm)
     lungs = _parts_like_lung(enclosed, cells, body)
-    middle = float(np.nonzero(body)[2].mean())
+    middle = _middle(body, lungs, cells)
     steps("Following the airways")
     tree = airways.find(cells, enclosed, lungs, middle)
     if tree.lumen.any():
@@ -144,10 +148,12 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
     parted, two = sides.split(lungs, cells, middle)
     steps("Closing the lungs over vessels")
     finished = _closed(parted, tree.lumen, cells, options)
+    airless = consolidation.airless_lung(finished, tree.lumen, cells, body)
+    finished = np.where(airless > 0, airless, finished)
     steps("Finding the surface")
     _onto_voxels(finished, tree.lumen, cells, axial.array, axial_labels, options.threshold_hu)
     steps("Done")
-    return LungResult(labels, options, two, tree.sealed, tree.length_mm)
+    return LungResult(labels, options, two, tree.sealed, tree.length_mm, 1000 * cells.litres(airless > 0))
 
 
 def body_of(cells: Cells) -> np.ndarray:
@@ -161,6 +167,16 @@ def body_of(cells: Cells) -> np.ndarray:
         core = largest(solid)  # what is as thin shares its cells with air, and chest walls have one or two cells
     body = close(core, cells.spacing, 10.0)
     return body | _air_inside(~body, cells, body)
+
+
+def _middle(body: np.ndarray, lungs: np.ndarray, cells: Cells) -> float:
+    """Index i of the middle of the body; of its bones, most of which lie around the spine, where one side is cut."""
+    slices = lungs.any(axis=(1, 2))
+    right, left = (float(body[slices][:, :, edge].any(axis=1).mean()) for edge in (0, -1))
+    bones = np.nonzero(body & (cells.hu > _BONE_HU) & slices[:, None, None])[2]
+    if abs(left - right) > _SIDE_CUT_SHARE and len(bones):
+        return float(np.median(bones))
+    return float(np.nonzero(body)[2].mean())
 
 
 def _air_inside(air: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:

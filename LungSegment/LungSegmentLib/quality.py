@@ -5,7 +5,8 @@ something, what surrounds them is neither air nor tissue, one lung is far smalle
 in the mask, the airways have no wall, the lungs have a shape that no chest has. Each sign has its own sentence. Limits
 were set on the scans of Docs/Lungs.md and on those made ill by ``evaluation_ill``, and are measured on others. Those
 for what is behind the lungs and for bronchi in tissue were set on scans that were made ill in both ways, of 7 patients
-with references (ab04, ab05, ch02, ch11, ch12, ch13, tb02) and of 7 without.
+with references (ab04, ab05, ch02, ch11, ch12, ch13, tb02) and of 7 without; that for airless lung that was added, on
+ch11 and ch13.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ BRONCHI, BRONCHI_DARK, AIRLESS = 10, 2, 0.025
 """Specks of air in tissue (single ones are bronchi at the hilum, or noise, which is rarely as dark), and the volume of
 the tissue around them by that of the lungs: less of it is only noted. It is a quarter to two thirds of what is airless.
 """
+
+ADDED_AMBER = 0.14
+"""Airless lung that was added, by the volume of the lungs: where it is much, some of it is still missing."""
 
 FRONT_AMBER = 0.45
 PART_ML = 1500.0
@@ -119,6 +123,7 @@ def judge(volume: CTVolume, result: LungResult) -> Light:
     signs += _beside(lungs, cells, body, cut, figures)
     signs += _behind(lungs, cells, body, figures)
     signs += _bronchi(lungs, cells, body, figures)
+    signs += _added(result, figures)
     signs += _front(lungs, cells, body, cut, figures)
     signs += _apices(lungs, cells, cut, figures)
     signs += _recesses(lungs, cells, figures)
@@ -163,7 +168,8 @@ def _volumes(lungs: np.ndarray, cells: Cells, cut: list[str], figures: dict) -> 
     uneven = not normal[0] < ratio < normal[1]
     if cut and uneven:
         bases = "top" in cut and _is_part(cut, figures)
-        uneven = not bases and not normal[0] < _ratio_where_wide(lungs) < normal[1]
+        fairer = _ratio_below_the_apices(lungs) if cut == ["bottom"] else _ratio_where_wide(lungs)
+        uneven = not bases and not normal[0] < fairer < normal[1]
     if uneven:
         smaller = "left" if left < right else "right"
         text = f"The {smaller} lung is unusually small beside the other one: look whether a part of it is missing."
@@ -187,6 +193,15 @@ def _ratio_where_wide(lungs: np.ndarray) -> float:
     left, right = ((lungs == side).sum(axis=(1, 2)) for side in (LEFT, RIGHT))
     wide = left + right > WIDE_SHARE * (left + right).max()
     return float(left[wide].sum() / max(right[wide].sum(), 1))
+
+
+def _ratio_below_the_apices(lungs: np.ndarray) -> float:
+    """Left by right lung, each from its own apex down as far as both go: who lies tilted shows more of one."""
+    left, right = ((lungs == side).sum(axis=(1, 2)) for side in (LEFT, RIGHT))
+    tops = [int(np.flatnonzero(side)[-1]) for side in (left, right)]
+    depth = min(tops) + 1
+    left, right = (side[top + 1 - depth : top + 1].sum() for side, top in zip((left, right), tops))
+    return float(left / max(right, 1))
 
 
 def _beside(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
@@ -231,6 +246,17 @@ def _bronchi(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -
         " which is missing in the result. Look at it."
     )
     return [Sign("bronchi_in_tissue", text, AMBER if found.airless > AIRLESS else GREEN)]
+
+
+def _added(result: LungResult, figures: dict) -> list[Sign]:
+    """That airless lung was added; only a note where it is little."""
+    share = figures["added"] = result.airless_ml / max(figures["left_ml"] + figures["right_ml"], 1.0)
+    if not result.airless_ml:
+        return []
+    text = f"{result.airless_ml:.0f} mL of airless lung, known by the bronchi in it, were added to the lungs."
+    if share > ADDED_AMBER:
+        return [Sign("airless_added", f"{text} So much is rarely found as a whole: look what is missing.", AMBER)]
+    return [Sign("airless_added", text, GREEN)]
 
 
 def _front(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:

@@ -12,18 +12,14 @@ import numpy as np
 from scipy import ndimage
 
 from .cells import Cells
+from .chest import BONE_HU, RIBS_MM, dome_of, from_the_middle, within_ribs
 from .lungs import AIRWAY, LEFT, RIGHT
 from .shapes import bounding_box, dilate, distance
 
-_BONE_HU = 200
 _SLICES_MM = 6.0
-_RIBS_MM = 12.0
-"""Ribs run downwards: what lies this much higher or lower counts as bone in a slice."""
-
 _AWAY_MM = 25.0
 _BEHIND_MM, _BEHIND_MOST_MM, _MUSCLE_MM = 20.0, 80.0, 12.0
 _SPINE_MM = 25.0
-_DOME_MM = 20.0
 _AIR_HU, _TISSUE_HU, _BLACK_HU = -250, -30, -350
 _AROUND_MM, _TISSUE_SHARE = 12.0, 0.6
 _FROM_LUNG_MM, _FROM_AIRWAY_MM, _FROM_MIDDLE_MM, _FROM_RIBS_MM = 5.0, 15.0, 20.0, 6.0
@@ -49,9 +45,9 @@ def away_from_ribs(
     held = np.flatnonzero(area > 0.25 * area.max())
     if upper_half:
         held = held[len(held) // 2 :]
-    bone = (cells.hu > _BONE_HU) & body
+    bone = (cells.hu > BONE_HU) & body
     across, down, step = cells.spacing
-    window = max(1, round(_RIBS_MM / step))
+    window = max(1, round(RIBS_MM / step))
     radii = np.arange(20, 220, 2.0)
     away = total = 0
     for k in held[:: max(1, round(_SLICES_MM / step))]:
@@ -101,9 +97,9 @@ def behind(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Behind:
     across, down, step = cells.spacing
     area = lung.sum(axis=(1, 2))
     every = max(1, round(_SLICES_MM / step))
-    bone = (cells.hu > _BONE_HU) & body
-    window, wider = max(1, round(_RIBS_MM / step)), max(1, round(5 / across))
-    beside_spine = np.abs(_from_the_middle(lung, across)) > _SPINE_MM
+    bone = (cells.hu > BONE_HU) & body
+    window, wider = max(1, round(RIBS_MM / step)), max(1, round(5 / across))
+    beside_spine = np.abs(from_the_middle(lung, across)) > _SPINE_MM
     gaps: dict[int, list[np.ndarray]] = {LEFT: [np.zeros(0)], RIGHT: [np.zeros(0)]}
     for k in np.flatnonzero(area > 0.1 * area.max())[::every]:
         near = bone[max(k - window, 0) : k + window + 1].any(axis=0)
@@ -159,7 +155,7 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bron
     sizes = [max(3, 2 * int(_AROUND_MM / step) + 1) for step in cells.spacing[::-1]]
     tissue = ndimage.uniform_filter((hu > _TISSUE_HU).astype(np.float32), sizes)
     air = (hu < _AIR_HU) & (lungs[box] == 0) & (tissue > _TISSUE_SHARE)
-    air &= (np.abs(_from_the_middle(lung, cells.spacing[0])) > _FROM_MIDDLE_MM)[box[2]]
+    air &= (np.abs(from_the_middle(lung, cells.spacing[0])) > _FROM_MIDDLE_MM)[box[2]]
     if not air.any():
         return Bronchi()
     air &= distance(lung[box], cells.spacing) > _FROM_LUNG_MM
@@ -167,52 +163,11 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bron
         air &= distance(lungs[box] == AIRWAY, cells.spacing) > _FROM_AIRWAY_MM
     if not air.any():
         return Bronchi()
-    inside = _within_ribs(lung, cells, body, range(box[0].start, box[0].stop))[:, box[1], box[2]]
+    inside = within_ribs(lung, cells, body, range(box[0].start, box[0].stop), _FROM_RIBS_MM)[:, box[1], box[2]]
     air &= inside
     around = dilate(air, cells.spacing, _AROUND_MM) & inside & (lungs[box] == 0)
     airless = np.count_nonzero(around) / np.count_nonzero(lung)
     return Bronchi(_specks(air, cells), _specks(air & (hu < _BLACK_HU), cells), airless)
-
-
-def dome_of(lung: np.ndarray, cells: Cells) -> int | None:
-    """The slice of the top of the diaphragm below one lung; None where the scan ends above it."""
-    inner = ndimage.binary_erosion(lung.any(axis=0), iterations=max(1, round(_DOME_MM / cells.spacing[0]))) & ~lung[0]
-    return int(np.percentile(lung.argmax(axis=0)[inner], 95)) if inner.any() else None
-
-
-def _from_the_middle(lung: np.ndarray, across: float) -> np.ndarray:
-    """(i,) mm of the columns from the middle between the outer borders of the lungs."""
-    columns = np.flatnonzero(lung.any(axis=(0, 1)))
-    return (np.arange(lung.shape[2]) - (columns[0] + columns[-1]) / 2) * across
-
-
-def _within_ribs(lung: np.ndarray, cells: Cells, body: np.ndarray, slices: range) -> np.ndarray:
-    """(len(slices), j, i) bool: the inside of the ribs, whose gaps the neighbouring directions fill."""
-    across, down, step = cells.spacing
-    bone = (cells.hu > _BONE_HU) & body
-    window = max(1, round(1.25 * _RIBS_MM / step))
-    angles, radii = np.radians(np.arange(-180, 180, 5)), np.arange(40, 200, 3.0)
-    rows, columns = np.arange(lung.shape[1]), _from_the_middle(lung, across)
-    middle = -columns[0] / across
-    inside = np.zeros((len(slices), *lung.shape[1:]), bool)
-    for number, k in enumerate(slices):
-        held = np.flatnonzero(lung[k].any(axis=1))
-        if not len(held):
-            continue
-        centre = (held[0] + held[-1]) / 2
-        near = bone[max(k - window, 0) : k + window + 1].any(axis=0)
-        j = np.rint(centre + radii * np.sin(angles)[:, None] / down).astype(int).clip(0, lung.shape[1] - 1)
-        i = np.rint(middle + radii * np.cos(angles)[:, None] / across).astype(int).clip(0, lung.shape[2] - 1)
-        hit = near[j, i]
-        seen = hit.any(axis=1)
-        if seen.mean() < 0.5:
-            continue
-        ribs = np.interp(angles, angles[seen], radii[hit.argmax(axis=1)][seen], period=2 * np.pi)
-        ribs = ndimage.median_filter(ribs, 5, mode="wrap")
-        away = (rows - centre)[:, None] * down
-        limit = np.interp(np.arctan2(away, columns), angles, ribs, period=2 * np.pi) - _FROM_RIBS_MM
-        inside[number] = np.hypot(away, columns) < limit
-    return inside
 
 
 def _specks(air: np.ndarray, cells: Cells) -> int:

@@ -1,0 +1,104 @@
+"""Airless lung that shows by its bronchi, which stay open: it belongs to the lung, fluid beside the lung does not.
+
+A threshold leaves it out. Here it is added where it is sure: around specks of air in tissue as dense as lung without
+air, within the ribs, above the diaphragm and beside the mediastinum. What has fluid or fat around it is left, and so is
+lung without open bronchi; ``quality`` looks for what is still missing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from .cells import Cells
+from .chest import dome_of, from_the_middle, within_ribs
+from .shapes import bounding_box, close, dilate, fill
+from .sides import LEFT, RIGHT
+
+AIR_HU, BLACK_HU, TISSUE_HU = -250, -350, -30
+"""Specks of air are darker than the first, and some than the second, which noise is not; tissue is denser than fat."""
+
+SPECKS, BLACK_SPECKS, SPECK_ML = 8, 2, 5.0
+"""Healthy lungs have up to four such specks beside them: bronchi at the hilum. What is larger is no bronchus."""
+
+AIRLESS_HU, SOFT_HU, SOFT_SHARE = 25, 20, 0.2
+"""Airless lung is denser than the first; fluid and fat are softer than the second, and little of it may be near."""
+
+_MEAN_MM, _AROUND_MM, _TISSUE_SHARE = 6.0, 12.0, 0.6
+_FROM_LUNG_MM, _FROM_AIRWAY_MM, _FROM_MIDDLE_MM = 5.0, 15.0, 20.0
+_SPECK_FROM_RIBS_MM, _FROM_RIBS_MM = 8.0, 1.0
+_GAP_MM, _REACH_MM, _HOLE_MM2 = 20.0, 25.0, 150.0
+_WALL_MM = 4.0
+
+
+def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:
+    """Airless lung beside the lungs that were found.
+
+    Args:
+        lungs: (k, j, i) uint8 labels of the cells.
+        lumen: (k, j, i) bool, trachea and main bronchi.
+        cells: their grid.
+        body: (k, j, i) bool.
+
+    Returns:
+        (k, j, i) uint8: LEFT and RIGHT where lung is to be added.
+    """
+    result = np.zeros_like(lungs)
+    lung = lungs > 0
+    domes = [dome for dome in (dome_of(lungs == side, cells) for side in (LEFT, RIGHT)) if dome]
+    if not domes or not lung.any():  # without a dome bowel can't be told from lung
+        return result
+    box = bounding_box(lung, cells.spacing, 0.0)
+    box = (slice(max(box[0].start, min(domes)), box[0].stop), *box[1:])
+    hu, own, tube = cells.hu[box], lung[box], lumen[box]
+    from_middle = from_the_middle(lung, cells.spacing[0])[box[2]]
+    beside = ~own & (np.abs(from_middle) > _FROM_MIDDLE_MM)
+    air = beside & (hu < AIR_HU)
+    air &= _mean(hu > TISSUE_HU, _AROUND_MM, cells) > _TISSUE_SHARE
+    air &= ~dilate(own, cells.spacing, _FROM_LUNG_MM) & ~dilate(tube, cells.spacing, _FROM_AIRWAY_MM)
+    if not _are_bronchi(air, hu):
+        return result
+    slices = range(box[0].start, box[0].stop)
+    chest, deep = (
+        within_ribs(lung, cells, body, slices, margin)[:, box[1], box[2]]
+        for margin in (_FROM_RIBS_MM, _SPECK_FROM_RIBS_MM)
+    )
+    density = _density(hu, cells)
+    soft = _mean((hu > -150) & (density < SOFT_HU), _AROUND_MM, cells)
+    specks = _small(air, cells) & deep & (soft < SOFT_SHARE)
+    if not _are_bronchi(specks, hu):
+        return result
+    # Up to the ribs, since between them and the specks there is nothing but lung.
+    near = dilate(specks, cells.spacing, _REACH_MM) & chest & beside & ((density > AIRLESS_HU) | air)
+    added = close(own | specks | ~chest, cells.spacing, _GAP_MM) & near
+    added |= fill(added | own, cells.spacing, _HOLE_MM2) & chest & ~own
+    added &= ~dilate(tube, cells.spacing, _WALL_MM)
+    result[box] = np.where(added, np.where(from_middle > 0, np.uint8(LEFT), np.uint8(RIGHT)), np.uint8(0))
+    return result
+
+
+def _are_bronchi(air: np.ndarray, hu: np.ndarray) -> bool:
+    """Whether there are enough specks, and of those that are really dark."""
+    return ndimage.label(air)[1] >= SPECKS and ndimage.label(air & (hu < BLACK_HU))[1] >= BLACK_SPECKS
+
+
+def _small(air: np.ndarray, cells: Cells) -> np.ndarray:
+    """The connected parts that are no larger than bronchi."""
+    parts, _ = ndimage.label(air)
+    small = np.bincount(parts.ravel()) * np.prod(cells.spacing) / 1000 < SPECK_ML
+    small[0] = False
+    return small[parts]
+
+
+def _density(hu: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) float32 mean HU of the tissue around, with bone as dense as vessels; cells at air share its HU."""
+    tissue = (hu > TISSUE_HU) & ~dilate(hu < AIR_HU, cells.spacing, 1.01 * max(cells.spacing))
+    share = _mean(tissue, _MEAN_MM, cells)
+    total = _mean(np.where(tissue, np.minimum(hu, 150), 0), _MEAN_MM, cells)
+    return np.where(share > 0.02, total / np.maximum(share, 0.02), AIRLESS_HU + 1)  # nothing is known amid air
+
+
+def _mean(values: np.ndarray, radius_mm: float, cells: Cells) -> np.ndarray:
+    """(k, j, i) float32 mean in the box around each cell; of a mask its share."""
+    sizes = [max(3, 2 * int(radius_mm / step) + 1) for step in cells.spacing[::-1]]
+    return ndimage.uniform_filter(values.astype(np.float32), sizes)
