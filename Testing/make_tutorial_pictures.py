@@ -81,10 +81,10 @@ def draw_loss(log: Path, path: Path) -> None:
     _save(figure, path)
 
 
-def shoot_page(page: Path, path: Path) -> None:
-    """The upper part of the evaluation's page, as a browser shows it."""
+def shoot_page(page: Path, path: Path, size: tuple[int, int] = (1300, 1540)) -> None:
+    """The upper part of a page, so many pixels wide and high, as a browser shows it."""
     shot = page.with_suffix(".png")
-    options = "--headless=new --no-sandbox --disable-gpu --hide-scrollbars --window-size=1300,1540"
+    options = f"--headless=new --no-sandbox --disable-gpu --hide-scrollbars --window-size={size[0]},{size[1]}"
     command = ["chromium", *options.split(), f"--screenshot={shot}", page.as_uri()]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     _shrunk(Image.open(shot), path)
