@@ -143,6 +143,18 @@ class TestExactOnThePhantom:
         assert 100 < found.trachea_mm < 200
         assert found.airway_sealed
 
+    def test_trachea_in_a_field_of_view_that_cuts_most_of_one_lung(self, plain):
+        """The middle of what is left of the body is far from the trachea; that of the bones is not."""
+        columns = np.flatnonzero(plain.masks["right lung"].any(axis=(0, 1)))
+        begin = columns[0] + round(0.7 * (columns[-1] - columns[0]))
+        volume = plain.volume
+        moved = tuple(volume.origin + begin * volume.spacing[0] * volume.axes()[:, 0])
+        narrow = CTVolume(volume.array[:, :, begin:].copy(), volume.spacing, moved, volume.direction)
+        airway = plain.masks["airway"][:, :, begin:]
+        result = lungs.segment(narrow)
+        assert result.trachea_mm > 100
+        assert np.isin(result.labels, (LEFT, RIGHT))[airway].mean() < 0.03
+
     def test_vessels_and_nodules_are_inside(self, plain, found):
         deep = erode(plain.masks["left lung"] | plain.masks["right lung"], plain.volume.spacing, 6.0)
         dense = deep & (plain.volume.array > -200)

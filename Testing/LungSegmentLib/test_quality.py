@@ -201,6 +201,24 @@ def test_a_high_dome_at_the_end_of_a_scan_is_not_called_uneven(plain):
     assert "uneven" in codes(quality.judge(volume, lungs.LungResult(missing, trachea_mm=100.0)))
 
 
+def test_apices_of_who_lies_tilted_are_not_called_uneven(plain):
+    """Of the right lung the scan shows less, since its apex lies lower; from its apex down it is as wide."""
+    labels = true_labels(plain)
+    slices = np.flatnonzero((labels == LEFT).any(axis=(1, 2)))
+    first = slices[-1] - round(60 / COARSE[2])
+    low = np.where(labels == RIGHT, RIGHT, 0).astype(np.uint8)
+    tilted = np.where(labels == RIGHT, 0, labels).astype(np.uint8)
+    shift = round(18 / COARSE[2])
+    tilted[:-shift][low[shift:] == RIGHT] = RIGHT
+    volume = CTVolume(plain.volume.array[first:], plain.volume.spacing, plain.volume.origin, plain.volume.direction)
+    light = quality.judge(volume, lungs.LungResult(tilted[first:], trachea_mm=60.0))
+    assert light.figures["left_by_right"] > quality.UPPER_RATIO[1]
+    assert "uneven" not in codes(light)
+    thin = tilted[first:].copy()
+    thin[:, :, ::2][thin[:, :, ::2] == RIGHT] = 0
+    assert "uneven" in codes(quality.judge(volume, lungs.LungResult(thin, trachea_mm=60.0)))
+
+
 class TestIllScans:
     """What the light is measured with has to be right itself."""
 
