@@ -45,12 +45,12 @@ def training_options(command: Callable) -> Callable:
     """Options of the training."""
     for option in reversed((
         click.option("--network", type=click.Choice(["small", "example", "resnet10"]), default="small",
-                     show_default=True, help="433, 1.4 million or 14 million parameters."),
+                     show_default=True, help="127, 1.4 million or 14 million parameters."),
         click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most."),
         click.option("--batch-size", "batch", type=click.IntRange(1), default=8, show_default=True),
         click.option("--patience", type=click.IntRange(1), default=20, show_default=True, help="Epochs without better "
                      "validation that end the training."),
-        click.option("--learning-rate", type=float, default=3e-3, show_default=True),
+        click.option("--learning-rate", type=float, default=1e-2, show_default=True),
         click.option("--schedule", type=click.Choice(["exponential", "steps"]), default="exponential",
                      show_default=True, help="How the learning rate falls."),
         click.option("--augmentation", type=click.Choice(["none", "rotation", "own"]), default="own", show_default=True,

@@ -9,8 +9,11 @@ import numpy as np
 from CTVolumeLib.errors import CTError
 from keras import layers
 
-WINDOWS = ((0.0, 1.0), (0.0, 0.107), (0.107, 0.214), (0.214, 0.321), (0.321, 0.429), (0.55, 0.85))
-"""The small network's windows: all; in CT -1000 to -400 HU in steps of 150, where haze is not lung; fat to bone."""
+BINS = 21
+"""Values that the small network tells apart; in CT one for every 70 HU."""
+
+PLACES = (16, 32, 32)
+"""Places along (k, j, i) at which the small network looks; fewer where the input has fewer voxels."""
 
 SMALL, EXAMPLE, RESNET10 = "small", "example", "resnet10"
 
@@ -18,19 +21,20 @@ Shape = tuple[int, int, int]
 
 
 def small(shape: Shape) -> keras.Model:
-    """The project's own, 433 parameters: few enough for a hundred scans.
+    """The project's own, 127 parameters: few enough for a hundred scans.
 
-    Each place gets an answer from the densities about it, and the strongest is that of the scan, since a finding may
-    fill a hundredth of the lungs. Densities are mixed before they are averaged: the mean of lung and muscle is haze,
-    but a mean of "is haze" is not.
+    It sees which share of its neighbourhood has which value, at each place: local histograms. Of each value the largest
+    share at any place and the mean of all are weighed against each other, since a finding may fill a hundredth of the
+    lungs and still be dense where it is. Nothing before these weights is learned: networks that had to find such
+    values themselves, with the answer of the strongest place to learn from, found them or not as their seed had it.
     """
     picture = keras.Input((*shape, 1), name="values")
-    x = layers.AveragePooling3D(2)(_windows(picture))
-    x = _convolution(x, 16, size=1)
-    x = layers.AveragePooling3D(3, strides=1, padding="same")(x)
-    x = _convolution(x, 16, size=1)
-    x = layers.GlobalMaxPooling3D()(layers.Conv3D(1, 1, dtype="float32", name="finding")(x))
-    return keras.Model(picture, layers.Activation("sigmoid", dtype="float32")(x), name=SMALL)
+    shares = _Shares(shape, name="shares")(picture)
+    near = layers.AveragePooling3D((1, 3, 3), strides=1, padding="same", dtype="float32")(shares)
+    found = [layers.GlobalMaxPooling3D(dtype="float32")(near), layers.GlobalAveragePooling3D(dtype="float32")(shares)]
+    x = keras.ops.sqrt(layers.Concatenate(dtype="float32")(found))  # so that rare values count as well
+    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-6, dtype="float32")(x)
+    return _answer(picture, x, SMALL)
 
 
 def example(shape: Shape) -> keras.Model:
@@ -97,22 +101,25 @@ def _convolution(x: object, channels: int, size: int = 3, stride: int = 1) -> ob
     return layers.Activation("relu")(layers.BatchNormalization(momentum=0.9)(x))
 
 
-def _windows(picture: object) -> object:
-    """The values in windows, each from 0 to 6; they are given, not learned.
+class _Shares(layers.Layer):
+    """(n, k, j, i, 1) values -> for each place of a coarser grid the share of its voxels that has each value.
 
-    What tells haze from lung is a tenth of what tells lung from muscle, and would be lost beside it.
+    A voxel between two values counts for both, by how near it is to each, so that noise moves shares only a little.
     """
-    low, high = np.array(WINDOWS).T
-    scale = 6.0 / (high - low)
-    return layers.Conv3D(
-        len(WINDOWS),
-        1,
-        activation="relu6",
-        kernel_initializer=keras.initializers.Constant(scale.reshape(1, 1, 1, 1, -1)),
-        bias_initializer=keras.initializers.Constant(-low * scale),
-        trainable=False,
-        name="windows",
-    )(picture)
+
+    def __init__(self, shape: Shape, name: str) -> None:
+        super().__init__(name=name, trainable=False, dtype="float32")
+        self._pool = tuple(max(1, round(size / places)) for size, places in zip(shape, PLACES))
+        self._values = np.array_split(np.arange(BINS, dtype=np.float32), 3)
+
+    def call(self, picture: object) -> object:
+        steps = picture * (BINS - 1)
+        # A few values at a time, since each takes as much memory as the picture.
+        shares = [
+            keras.ops.average_pool(keras.ops.relu(1 - keras.ops.abs(steps - some)), self._pool, padding="same")
+            for some in self._values
+        ]
+        return keras.ops.concatenate(shares, axis=-1)
 
 
 def _answer(picture: object, x: object, name: str) -> keras.Model:

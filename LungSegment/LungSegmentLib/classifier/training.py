@@ -43,7 +43,7 @@ class Settings:
     epochs: int = 60
     batch: int = 8
     patience: int = 20
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
     schedule: str = EXPONENTIAL
     augmentation: str = "own"
     seed: int = 0
