@@ -84,11 +84,11 @@ def test_it_learns_what_is_plain_to_see(scans, tmp_path):
 def test_small_learns_with_any_seed_what_no_histogram_tells(tmp_path, seed):
     """Each scan has as many voxels of haze; the finding is that they lie together."""
     scans = _hazy_scans(tmp_path / "scans", 60)
-    settings = training.Settings(epochs=15, augmentation="none", seed=seed)
+    settings = training.Settings(epochs=20, learning_rate=3e-2, augmentation="none", seed=seed)
     model, _ = training.train(scans[:40], scans[40:], tmp_path / "run", settings, OPTIONS)
     given = training.scores(model, scans[40:])
     labels = np.array([scan.label for scan in scans[40:]])
-    assert np.mean(given[labels == 1][:, None] > given[labels == 0]) > 0.95
+    assert np.mean(given[labels == 1][:, None] > given[labels == 0]) > 0.9
 
 
 @pytest.mark.slow
@@ -206,15 +206,17 @@ def test_a_share_is_that_of_the_place():
 
 
 def _hazy_scans(folder, count):
-    """Lungs of 0.1 and forty voxels of haze in each, in a heap in every second scan and strewn in the others."""
+    """Lungs in a body, denser to the back, and forty voxels of haze: in a heap or, in every second scan, strewn."""
     found = []
     for number in range(count):
         rng = np.random.default_rng(number)
-        values = rng.normal(0.1, 0.02, SHAPE)
+        values = rng.normal(0.1, 0.02, SHAPE) + np.linspace(0, rng.uniform(0, 0.15), SHAPE[1])[:, None]
         places = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1).reshape(-1, 3)
-        far = np.linalg.norm(places - rng.uniform(2, np.array(SHAPE) - 3), axis=1) if number % 2 == 0 else None
+        far = np.linalg.norm(places - rng.uniform(3, np.array(SHAPE) - 4), axis=1) if number % 2 == 0 else None
         chosen = places[rng.permutation(len(places)) if far is None else np.argsort(far)][:40]
         values[tuple(chosen.T)] = rng.normal(0.3, 0.02, 40)
+        values[:, :, [0, 1, -2, -1]] = rng.normal(0.7, 0.03, (*SHAPE[:2], 4))
+        values[rng.uniform(size=SHAPE) < 0.03] = 0.75
         path = folder / f"s{number:03d}"
         path.mkdir(parents=True)
         np.save(path / "input.npy", np.clip(values, 0, 1).astype(np.float16))
