@@ -84,11 +84,11 @@ def test_it_learns_what_is_plain_to_see(scans, tmp_path):
 def test_small_learns_with_any_seed_what_no_histogram_tells(tmp_path, seed):
     """Each scan has as many voxels of haze; the finding is that they lie together."""
     scans = _hazy_scans(tmp_path / "scans", 60)
-    settings = training.Settings(epochs=20, learning_rate=3e-2, augmentation="none", seed=seed)
+    settings = training.Settings(epochs=20, augmentation="none", seed=seed)
     model, _ = training.train(scans[:40], scans[40:], tmp_path / "run", settings, OPTIONS)
     given = training.scores(model, scans[40:])
     labels = np.array([scan.label for scan in scans[40:]])
-    assert np.mean(given[labels == 1][:, None] > given[labels == 0]) > 0.9
+    assert np.mean(given[labels == 1][:, None] > given[labels == 0]) > 0.8
 
 
 @pytest.mark.slow
@@ -216,7 +216,7 @@ def _hazy_scans(folder, count):
         chosen = places[rng.permutation(len(places)) if far is None else np.argsort(far)][:40]
         values[tuple(chosen.T)] = rng.normal(0.3, 0.02, 40)
         values[:, :, [0, 1, -2, -1]] = rng.normal(0.7, 0.03, (*SHAPE[:2], 4))
-        values[rng.uniform(size=SHAPE) < 0.03] = 0.75
+        values[rng.uniform(size=SHAPE) < 0.05] = 0.75
         path = folder / f"s{number:03d}"
         path.mkdir(parents=True)
         np.save(path / "input.npy", np.clip(values, 0, 1).astype(np.float16))
