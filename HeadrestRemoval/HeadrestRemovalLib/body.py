@@ -27,7 +27,7 @@ _NOSE_MM, _RIM_MM = 18.0, 5.0
 _PART_ML, _SURE_ML = 0.4, 3.0
 _RAIL_MM = 22.0
 _WALL_MM, _SKIN_HU = 10.0, -550
-_BLURRED_HU, _END_MM, _TABLE_SHARE = -850, 4.0, (0.5, 0.9)
+_BLURRED_HU, _NEARLY_HU, _END_MM, _BEYOND_SHARE, _TABLE_SHARE = -850, -320, 4.0, 0.5, (0.5, 0.9)
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU = (-960, -450)
 
@@ -81,7 +81,7 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     inside = _filled(body, solid, cells, padding)
     faint = (cells.hu > _BLURRED_HU) & ~inside
     lasting = presence(faint, cells)  # tables go on from slice to slice
-    inside |= _blurred_ends(inside, cells) & faint & (lasting < _TABLE_SHARE[0])
+    inside |= _blurred_ends(inside, faint, cells) & (lasting < _TABLE_SHARE[0])
     # Where streaks darken the skin, it is still denser than foam.
     dark = (cells.hu > _SKIN_HU) & ~solid & ~padding & (lasting < _TABLE_SHARE[1])
     inside |= grow(inside, step, step) & dark
@@ -208,10 +208,19 @@ def _filled(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarr
     return body | enclosed
 
 
-def _blurred_ends(body: np.ndarray, cells: Cells) -> np.ndarray:
-    """Where the body ends between two slices (a breast, the chin, a fold), they show it in part."""
+def _blurred_ends(body: np.ndarray, faint: np.ndarray, cells: Cells) -> np.ndarray:
+    """Where the body ends between two slices (a breast, the chin, a fold), they show it in part.
+
+    What is faint there and goes on beyond is cloth or a cushion.
+    """
     count = max(1, round(_END_MM / cells.spacing[2]))
-    return grow_along(body, count)
+    ends = grow_along(body, count)
+    near = ends | grow(body, cells.step_mm, cells.step_mm)
+    labels, number = ndimage.label(faint, IN_SLICE)
+    beyond = np.bincount(labels[faint & ~near], minlength=number + 1)
+    own = beyond < _BEYOND_SHARE * np.maximum(np.bincount(labels.ravel(), minlength=number + 1), 1)
+    own[0] = False
+    return ends & faint & (own[labels] | (cells.hu > _NEARLY_HU))
 
 
 def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarray) -> np.ndarray:

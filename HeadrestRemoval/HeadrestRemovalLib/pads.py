@@ -26,7 +26,9 @@ _FREE_SHARE, _FREE_COLUMNS = 0.6, 30
 _UNSURE_MM, _SURE = 1.5, 2.0
 _OUTLIER_MM, _ROUNDS = 6.0, 3
 _PAD_MM, _THICK_MM, _PAD_ML, _LOOSE_ML = 2.5, 35.0, 0.8, 60.0
-_EVEN_HU, _EVEN_SHARE, _DENSER_HU = 50, 0.5, 75
+_EVEN_HU, _EVEN_SHARE = 50, 0.5
+_SPREADS, _ALIKE_HU, _GAP_HU = 2.5, (25.0, 75.0), -300
+_SKIN_MM, _OTHER_SHARE, _DEEPER_MM = (2.0, 4.0), 0.1, 4.0
 
 _AROUND = np.ones((3, 3), bool)
 
@@ -164,8 +166,19 @@ def _take_beyond(
     middle = float(np.median(material))
     if np.mean(np.abs(material - middle) < _EVEN_HU) < _EVEN_SHARE:
         return
-    # The skin may lie farther out than thought: then it is denser, and the pad starts behind it.
-    beyond &= np.maximum.accumulate(beyond & (value < middle + _DENSER_HU), axis=1)
+    dense = material[np.abs(material - middle) < _ALIKE_HU[1]]
+    middle, spread = float(np.median(dense)), 1.4826 * float(np.median(np.abs(dense - np.median(dense))))
+    alike = np.abs(value - middle) < np.clip(_SPREADS * spread, *_ALIKE_HU)
+    # The skin may lie farther out than thought: then the pad starts where its material does, or behind a gap.
+    beyond &= np.maximum.accumulate((alike | (value < _GAP_HU)) & (height > surface), axis=1)
+    own = (kind == PATIENT) & ~columns & (np.abs(height - surface + _SKIN_MM[1]) < _SKIN_MM[0])
+    if own.any() and np.mean(alike[own]) < _OTHER_SHARE:
+        # Skin is of another density than this pad, so that the pad itself tells how deep it goes.
+        deeper = (kind == PATIENT) & columns & alike & (height > surface - _DEEPER_MM)
+        for _ in range(int(np.ceil(2 * _DEEPER_MM / step[1]))):
+            beyond[:, :-1] |= deeper[:, :-1] & (beyond | (kind > PATIENT))[:, 1:]
+    else:
+        beyond &= height > surface + unsure
     counts = np.bincount(kind.ravel(), minlength=max(EQUIPMENT) + 1)
     kind[beyond] = max(EQUIPMENT, key=lambda one: counts[one])
 

@@ -9,6 +9,7 @@ less harm than a lost piece of skin.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -107,29 +108,28 @@ def _onto_voxels(shares: np.ndarray, grid: netgrid.NetGrid, axial: CTVolume, lab
     """
     ratio = np.zeros(labels.shape, np.uint8)
     for k, share in netgrid.back(shares, grid, axial):
-        hu = axial.array[k]
+        some = share[PATIENT] + share[HEADREST:].sum(axis=0)
+        box = _box(some > _SOME)  # beyond is air
+        hu, some, share = axial.array[k][box], some[box], share[(slice(None), *box)]
         patient, equipment = share[PATIENT], share[HEADREST:].sum(axis=0)
-        some = patient + equipment
         part = equipment / np.maximum(some, 1e-3)
         foreign = part > np.where(hu > SKIN_HU, _CUT, 0.5)
         inside = ~foreign & (((some > _SOME) & (hu > SKIN_HU)) | (patient > 0.7))
         things = foreign & ((equipment > _FULL) | ((some > _SOME) & (hu > _HARD_HU)))
         kind = HEADREST + share[HEADREST:].argmax(axis=0).astype(np.uint8)
-        labels[k] = np.where(inside, np.uint8(PATIENT), np.where(things, kind, np.uint8(BACKGROUND)))
-        ratio[k] = np.where(some > _SOME, part * 255, 0).astype(np.uint8)
+        labels[k][box] = np.where(inside, np.uint8(PATIENT), np.where(things, kind, np.uint8(BACKGROUND)))
+        ratio[k][box] = np.where(some > _SOME, part * 255, 0).astype(np.uint8)
     return ratio
 
 
 def _without_crumbs(labels: np.ndarray, voxel_ml: float) -> None:
     """Small pieces of patient by themselves become air; small equipment becomes what it lies on."""
-    patient = labels == PATIENT
-    small = _small(patient, voxel_ml, 5 * _CRUMB_ML)
-    labels[small] = BACKGROUND
-    equipment = np.isin(labels, EQUIPMENT)
-    small = _small(equipment, voxel_ml, _CRUMB_ML)
-    inside = ndimage.binary_dilation(labels == PATIENT, np.ones((3, 3, 3), bool))
-    labels[small & inside] = PATIENT
-    labels[small & ~inside] = BACKGROUND
+    for box, piece in _small(labels == PATIENT, voxel_ml, 5 * _CRUMB_ML):
+        labels[box][piece] = BACKGROUND
+    found = list(_small(np.isin(labels, EQUIPMENT), voxel_ml, _CRUMB_ML))
+    beside = [ndimage.binary_dilation(labels[box] == PATIENT, np.ones((3, 3, 3), bool)) for box, _ in found]
+    for (box, piece), skin in zip(found, beside):
+        labels[box][piece] = np.where(skin[piece], np.uint8(PATIENT), np.uint8(BACKGROUND))
 
 
 def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndarray, voxel_ml: float) -> None:
@@ -207,9 +207,28 @@ def _sure(mask: np.ndarray, certainty: np.ndarray, voxel_ml: float) -> np.ndarra
     return good[parts]
 
 
-def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> np.ndarray:
-    """The components of a mask below a volume."""
-    parts, _ = ndimage.label(mask, np.ones((3, 3, 3), bool))
-    small = np.bincount(parts.ravel()) * voxel_ml < most_ml
-    small[0] = False
-    return small[parts]
+def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+    """Box with a margin of a voxel, and mask in it, of each component of a mask below a volume."""
+    if not mask.any():
+        return
+    around = _box(mask)
+    parts, _ = ndimage.label(mask[around], np.ones((3, 3, 3), bool))
+    sizes = np.bincount(parts.ravel())
+    for number, own in enumerate(ndimage.find_objects(parts), start=1):
+        if sizes[number] * voxel_ml < most_ml:
+            inner = tuple(slice(one.start + all_.start, one.stop + all_.start) for one, all_ in zip(own, around))
+            box = tuple(slice(max(0, one.start - 1), one.stop + 1) for one in inner)
+            piece = np.zeros(mask[box].shape, bool)
+            piece[tuple(slice(one.start - out.start, one.stop - out.start) for one, out in zip(inner, box))] = (
+                parts[own] == number
+            )
+            yield box, piece
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...]:
+    """Slices along each axis around all of a mask; empty ones where there is none."""
+    ends = []
+    for axis in range(mask.ndim):
+        used = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        ends.append(slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0))
+    return tuple(ends)

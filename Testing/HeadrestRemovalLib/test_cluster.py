@@ -131,6 +131,27 @@ def test_a_sheet_in_front_is_no_table():
     assert np.mean(cluster.label(volume).labels[cloth] == OTHER) > 0.99
 
 
+def test_a_blanket_on_a_slope_is_no_blurred_end_of_the_body():
+    """In one slice it lies where the next slice shows skin."""
+    slices, rows, columns = places()
+    front = np.minimum(30 + 5 * np.abs(slices - slices.max() // 2), 70)
+    sides = (columns > 40) & (columns < 126)
+
+    def slope(hu):
+        hu[(rows < front) & (hu > -900)] = AIR
+        return (rows >= front) & (hu > -900)
+
+    def blanket(hu):
+        inside = (rows >= front - 3) & (rows < front - 1) & sides
+        hu[inside] = -650
+        return inside
+
+    volume, (_, body, cloth) = scan(draw=(trunk, slope, blanket))
+    labels = cluster.label(volume).labels
+    assert np.mean(labels[cloth] > PATIENT) > 0.99
+    assert (labels[body & (volume.array > -300)] == PATIENT).mean() > 0.999
+
+
 def test_finer_voxels_give_the_same_answer():
     volume, _ = scan(draw=(table, trunk))
     fine = CTVolume(volume.array.repeat(3, axis=1).repeat(3, axis=2), (SPACING[0] / 3, SPACING[1] / 3, SPACING[2]))

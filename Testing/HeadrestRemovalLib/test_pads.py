@@ -13,8 +13,8 @@ FACTORS = (1, 1, 1)
 NOISE_HU = 8.0
 
 
-def back_with_a_pad(pad_hu=60.0, halves=(9, 18), thick=16.0, grain=NOISE_HU):
-    """A cylinder of tissue whose back lies on a board with a pad between them.
+def back_with_a_pad(pad_hu=60.0, halves=(9, 18), thick=16.0, grain=NOISE_HU, bump=0.0):
+    """A cylinder of tissue on a board with a pad between them; the skin beneath the pad bulges by ``bump`` mm.
 
     Returns:
         HU, labels as clustering leaves them (the pad is the patient's) and what is pad.
@@ -22,13 +22,17 @@ def back_with_a_pad(pad_hu=60.0, halves=(9, 18), thick=16.0, grain=NOISE_HU):
     k, j, i = np.ogrid[:40, :90, :100]
     rng = np.random.default_rng(0)
     depth = 60 - np.hypot((j - 35) * STEP[1], (i - 50) * STEP[2]) + 0 * k  # mm within the skin
-    hu = -1000 + 1030 * np.clip(depth / STEP[1] + 0.5, 0, 1)
-    body = depth > 0
+    inner = np.maximum(np.abs(k - 20) / halves[0], np.abs(i - 50) / halves[1])
+    depth = depth + bump * np.clip(2 - 2 * inner, 0, 1) * (j > 40)
+    share = np.clip(depth / STEP[1] + 0.5, 0, 1)
+    hu, body = -1000 + 1030 * share, depth > 0
     board = (j >= 72) & (j < 78) & (i > 10) & (i < 90) & (k >= 0)
     pad = (np.abs(k - 20) <= halves[0]) & (np.abs(i - 50) <= halves[1]) & (j > 40) & (j < 72) & ~body
     pad &= j * STEP[1] > 72 * STEP[1] - thick
     hu = np.where(pad & (depth < -STEP[1] / 2), pad_hu, np.where(board, 150.0, hu))
-    hu = np.where(pad & (depth >= -STEP[1] / 2), pad_hu * 0.5 + 15, hu) + grain * rng.standard_normal(hu.shape)
+    hu = np.where(pad & (depth >= -STEP[1] / 2), pad_hu * 0.5 + 15, hu)
+    hu = np.where(body & pad.any(axis=1, keepdims=True) & (j > 40), 30 * share + pad_hu * (1 - share), hu)
+    hu = hu + grain * rng.standard_normal(hu.shape)
     labels = np.where(body | pad, PATIENT, np.where(board, HEADREST, 0)).astype(np.uint8)
     return hu.astype(np.int16), labels, pad
 
@@ -40,6 +44,16 @@ def test_a_pad_goes_and_the_skin_beneath_it_stays(pad_hu):
     pads.take(labels, hu, STEP, FACTORS)
     assert np.mean(labels[pad] == HEADREST) > 0.85
     assert (labels[patient] == PATIENT).all()
+
+
+@pytest.mark.parametrize("bump", [-4.0, 4.0])
+def test_a_pad_of_another_density_than_skin_tells_where_it_ends(bump):
+    """There the skin around tells less."""
+    hu, labels, pad = back_with_a_pad(120.0, thick=22.0, bump=bump)
+    patient = (labels == PATIENT) & ~pad & (hu > -300)
+    pads.take(labels, hu, STEP, FACTORS)
+    assert np.mean(labels[pad] == HEADREST) > 0.9
+    assert np.count_nonzero(labels[patient] != PATIENT) * np.prod(STEP) / 1000 < 0.1
 
 
 def test_what_hung_on_the_body_by_the_pad_alone_goes_with_it():
