@@ -7,6 +7,8 @@ lung without open bronchi; ``quality`` looks for what is still missing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import ndimage
 
@@ -31,7 +33,22 @@ _GAP_MM, _REACH_MM, _HOLE_MM2 = 20.0, 25.0, 150.0
 _WALL_MM = 4.0
 
 
-def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Airless:
+    """Airless lung beside the lungs that were found.
+
+    Attributes:
+        labels: (k, j, i) uint8: LEFT and RIGHT where lung is to be added.
+        added_ml: its volume.
+        seen_ml: volume of what lies around all specks of air; where less was added, some is missing.
+    """
+
+    labels: np.ndarray
+    added_ml: float = 0.0
+    seen_ml: float = 0.0
+
+
+def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.ndarray) -> Airless:
     """Airless lung beside the lungs that were found.
 
     Args:
@@ -39,15 +56,12 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
         lumen: (k, j, i) bool, trachea and main bronchi.
         cells: their grid.
         body: (k, j, i) bool.
-
-    Returns:
-        (k, j, i) uint8: LEFT and RIGHT where lung is to be added.
     """
-    result = np.zeros_like(lungs)
+    nothing = Airless(np.zeros_like(lungs))
     lung = lungs > 0
     domes = [dome for dome in (dome_of(lungs == side, cells) for side in (LEFT, RIGHT)) if dome]
     if not domes or not lung.any():  # without a dome bowel can't be told from lung
-        return result
+        return nothing
     box = bounding_box(lung, cells.spacing, 0.0)
     box = (slice(max(box[0].start, min(domes)), box[0].stop), *box[1:])
     hu, own, tube = cells.hu[box], lung[box], lumen[box]
@@ -57,7 +71,7 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     air &= _mean(hu > TISSUE_HU, _AROUND_MM, cells) > _TISSUE_SHARE
     air &= ~dilate(own, cells.spacing, _FROM_LUNG_MM) & ~dilate(tube, cells.spacing, _FROM_AIRWAY_MM)
     if not _are_bronchi(air, hu):
-        return result
+        return nothing
     slices = range(box[0].start, box[0].stop)
     chest, deep = (
         within_ribs(lung, cells, body, slices, margin)[:, box[1], box[2]]
@@ -67,14 +81,16 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     soft = _mean((hu > -150) & (density < SOFT_HU), _AROUND_MM, cells)
     specks = _small(air, cells) & deep & (soft < SOFT_SHARE)
     if not _are_bronchi(specks, hu):
-        return result
+        return nothing
     # Up to the ribs, since between them and the specks there is nothing but lung.
     near = dilate(specks, cells.spacing, _REACH_MM) & chest & beside & ((density > AIRLESS_HU) | air)
     added = close(own | specks | ~chest, cells.spacing, _GAP_MM) & near
     added |= fill(added | own, cells.spacing, _HOLE_MM2) & chest & ~own
     added &= ~dilate(tube, cells.spacing, _WALL_MM)
-    result[box] = np.where(added, np.where(from_middle > 0, np.uint8(LEFT), np.uint8(RIGHT)), np.uint8(0))
-    return result
+    labels = np.zeros_like(lungs)
+    labels[box] = np.where(added, np.where(from_middle > 0, np.uint8(LEFT), np.uint8(RIGHT)), np.uint8(0))
+    seen = dilate(air, cells.spacing, _AROUND_MM) & chest & ~own
+    return Airless(labels, 1000 * cells.litres(added), 1000 * cells.litres(seen))
 
 
 def _are_bronchi(air: np.ndarray, hu: np.ndarray) -> bool:

@@ -92,6 +92,7 @@ class LungResult:
         airway_sealed: whether trachea and main bronchi ended at their wall, False where they may have leaked.
         trachea_mm: length of the trachea in the scan, 0 where none was found.
         airless_ml: volume of the airless lung in it, which was known by the open bronchi in it.
+        airless_seen_ml: volume of what lies around such bronchi; where it is more, some airless lung is missing.
     """
 
     labels: np.ndarray
@@ -100,6 +101,7 @@ class LungResult:
     airway_sealed: bool = True
     trachea_mm: float = 0.0
     airless_ml: float = 0.0
+    airless_seen_ml: float = 0.0
 
     def unfilled(self, volume: CTVolume) -> np.ndarray:
         """(k, j, i) uint8: the labels without vessels, nodules and all else that is dense."""
@@ -149,11 +151,11 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
     steps("Closing the lungs over vessels")
     finished = _closed(parted, tree.lumen, cells, options)
     airless = consolidation.airless_lung(finished, tree.lumen, cells, body)
-    finished = np.where(airless > 0, airless, finished)
+    finished = np.where(airless.labels > 0, airless.labels, finished)
     steps("Finding the surface")
     _onto_voxels(finished, tree.lumen, cells, axial.array, axial_labels, options.threshold_hu)
     steps("Done")
-    return LungResult(labels, options, two, tree.sealed, tree.length_mm, 1000 * cells.litres(airless > 0))
+    return LungResult(labels, options, two, tree.sealed, tree.length_mm, airless.added_ml, airless.seen_ml)
 
 
 def body_of(cells: Cells) -> np.ndarray:

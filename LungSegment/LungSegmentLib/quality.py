@@ -249,13 +249,15 @@ def _bronchi(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -
 
 
 def _added(result: LungResult, figures: dict) -> list[Sign]:
-    """That airless lung was added; only a note where it is little."""
-    share = figures["added"] = result.airless_ml / max(figures["left_ml"] + figures["right_ml"], 1.0)
+    """That airless lung was added; only a note where that was little and all that its bronchi show."""
+    lungs_ml = max(figures["left_ml"] + figures["right_ml"], 1.0)
+    share, seen = result.airless_ml / lungs_ml, result.airless_seen_ml / lungs_ml
+    figures |= {"added": share, "airless_seen": seen}
     if not result.airless_ml:
         return []
     text = f"{result.airless_ml:.0f} mL of airless lung, known by the bronchi in it, were added to the lungs."
-    if share > ADDED_AMBER:
-        return [Sign("airless_added", f"{text} So much is rarely found as a whole: look what is missing.", AMBER)]
+    if share > ADDED_AMBER or (seen > AIRLESS and seen > share):
+        return [Sign("airless_added", f"{text} There is more of it than was added: look what is missing.", AMBER)]
     return [Sign("airless_added", text, GREEN)]
 
 
