@@ -74,14 +74,23 @@ def test_nothing_is_added_that_may_be_a_mass_fluid_or_fat(plain, part, hu, bronc
     assert np.isin(found.labels, (LEFT, RIGHT))[part].mean() < 0.35  # what closing fills at its border
 
 
-def test_much_that_was_added_makes_the_light_amber(plain):
+@pytest.mark.parametrize(
+    ("added", "seen", "flagged"),
+    [
+        (quality.ADDED_AMBER - 0.04, 0.0, False),
+        (quality.ADDED_AMBER + 0.04, 0.0, True),
+        (0.05, 0.04, False),
+        (0.05, 0.06, True),
+        (0.01, quality.AIRLESS - 0.005, False),  # so little is only noted
+    ],
+)
+def test_the_light_is_amber_where_much_was_added_or_more_is_seen(plain, added, seen, flagged):
     labels = true_labels(plain)
     labels[labels > RIGHT] = 0
     millilitres = np.isin(labels, (LEFT, RIGHT)).sum() * STEP_MM**3 / 1000
-
-    def codes(share: float) -> set[str]:
-        result = lungs.LungResult(labels, trachea_mm=100.0, airless_ml=share * millilitres)
-        return {sign.code for sign in quality.judge(plain.volume, result).signs}
-
-    assert "airless_added" not in codes(quality.ADDED_AMBER - 0.04)
-    assert "airless_added" in codes(quality.ADDED_AMBER + 0.04)
+    result = lungs.LungResult(
+        labels, trachea_mm=100.0, airless_ml=added * millilitres, airless_seen_ml=seen * millilitres
+    )
+    light = quality.judge(plain.volume, result)
+    assert ("airless_added" in {sign.code for sign in light.signs}) is flagged
+    assert ("airless_added" in {sign.code for sign in light.notes}) is not flagged
