@@ -75,14 +75,17 @@ def _notes(figures: Figures) -> str:
 
 
 def _table(figures: Figures) -> str:
-    heads = ("Scored by", "AUC", "accuracy", "sensitivity", "specificity", "Brier score", "AUC of each repetition")
+    heads = ["Scored by", "AUC", "accuracy", "sensitivity", "specificity", "Brier score"]
+    several = len(figures.rows[NETWORK].repetitions) > 1
+    if several:
+        heads.append("AUC of each repetition")
     rows = []
     for name in (NETWORK, HISTOGRAM, SHUFFLED, HEADER):
         if name in figures.rows:
             row = figures.rows[name]
             cells = (row.auc, row.accuracy, row.sensitivity, row.specificity, row.brier)
             each = ", ".join(f"{value:.2f}" for value in row.repetitions)
-            rows.append([_NAMES[name], *(_text(cell) for cell in cells), each])
+            rows.append([_NAMES[name], *(_text(cell) for cell in cells), *([each] if several else [])])
     return (
         f'<section class="card"><h2>Figures</h2>{table(heads, rows)}<p class="caption">In brackets the 95 % interval, '
         "by drawing patients with replacement (2000 times). Each scan is scored by networks that never saw its "

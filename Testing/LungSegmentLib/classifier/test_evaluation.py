@@ -47,6 +47,7 @@ def test_too_few_is_said_first_and_nothing_is_claimed():
     assert figures.verdict.startswith("Too few patients to say")
     assert "beats" not in figures.verdict
     assert "10 patients with the finding and 10 without: too few" in figures.alerts[0]
+    assert not figures.good  # of few patients every interval holds chance
 
 
 def test_leaks_are_told():
