@@ -20,7 +20,7 @@ from .sides import LEFT, RIGHT
 AIR_HU, BLACK_HU, TISSUE_HU = -250, -350, -30
 """Specks of air are darker than the first, and some than the second, which noise is not; tissue is denser than fat."""
 
-SPECKS, BLACK_SPECKS, SPECK_ML = 8, 2, 5.0
+SPECKS, BLACK_SPECKS, BLACK_SHARE, SPECK_ML = 8, 2, 0.2, 5.0
 """Healthy lungs have up to four such specks beside them: bronchi at the hilum. What is larger is no bronchus."""
 
 AIRLESS_HU, SOFT_HU, SOFT_SHARE = 25, 20, 0.2
@@ -94,8 +94,9 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
 
 
 def _are_bronchi(air: np.ndarray, hu: np.ndarray) -> bool:
-    """Whether there are enough specks, and of those that are really dark."""
-    return ndimage.label(air)[1] >= SPECKS and ndimage.label(air & (hu < BLACK_HU))[1] >= BLACK_SPECKS
+    """Whether there are enough specks, and of those that are really dark; noise makes many faint ones."""
+    specks, black = (ndimage.label(mask)[1] for mask in (air, air & (hu < BLACK_HU)))
+    return specks >= SPECKS and black >= max(BLACK_SPECKS, BLACK_SHARE * specks)
 
 
 def _small(air: np.ndarray, cells: Cells) -> np.ndarray:
