@@ -30,8 +30,9 @@ _TOUCHING = ("contact 10 cm2", "contact 30 cm2", "contact 60 cm2")
 _FREE = ("not touching", "gap 1 mm", "gap 2 mm", "gap 3 mm")
 _LIMITS = (
     "- Where equipment of the density of tissue is pressed against the skin, the cut between the two is a guess, and"
-    " the result says so (`touching`). Up to 120 cm2 behind the patient it follows the free skin around, which may cost"
-    " a few mL of tissue; beyond that, and beside or in front of the patient, such equipment stays.",
+    " the result says so (`touching`). Up to 120 cm2 behind the patient it follows the free skin around, and the"
+    " material of what is pressed, which may cost a few mL of tissue; beyond that, and beside or in front of the"
+    " patient, such equipment stays.",
     "- Thin sheets on the skin, as straps and masks, stay for a large part.",
     "- A picture that cuts the patient is told (`truncated`).",
 )
@@ -169,6 +170,8 @@ def _against_recipes(rows: Sequence[Row], method: str, recipes: Sequence[str]) -
             ours, theirs = (
                 [row for row in rows if row.kind == kind and row.method == name] for name in (method, recipe)
             )
+            same = {row.case for row in ours}
+            theirs = [row for row in theirs if row.case in same]
             if not ours or not theirs:
                 continue
             for words, value in (
