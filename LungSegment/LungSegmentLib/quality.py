@@ -5,8 +5,8 @@ something, what surrounds them is neither air nor tissue, one lung is far smalle
 in the mask, the airways have no wall, the lungs have a shape that no chest has. Each sign has its own sentence. Limits
 were set on the scans of Docs/Lungs.md and on those made ill by ``evaluation_ill``, and are measured on others. Those
 for what is behind the lungs and for bronchi in tissue were set on scans that were made ill in both ways, of 7 patients
-with references (ab04, ab05, ch02, ch11, ch12, ch13, tb02) and of 7 without; that for airless lung that was added, on
-ch11 and ch13.
+with references (ab04, ab05, ch02, ch11, ch12, ch13, tb02) and of 7 without; what is said where airless lung was added,
+on consolidations in ab04, ch11, ch12, ch13, ch17, ch19 and ch21.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def judge(volume: CTVolume, result: LungResult) -> Light:
         text = f"The scan cuts the lungs at its {' and '.join(cut)}: volumes are those of the part inside the scan."
         notes.append(Sign("cut", text, GREEN))
     signs += _volumes(lungs, cells, cut, figures)
-    signs += _beside(lungs, cells, body, cut, figures)
+    signs += _beside(lungs, cells, body, cut, figures, airless=result.airless_ml > 0)
     signs += _behind(lungs, cells, body, figures)
     signs += _bronchi(lungs, cells, body, figures)
     signs += _added(result, figures)
@@ -204,13 +204,17 @@ def _ratio_below_the_apices(lungs: np.ndarray) -> float:
     return float(left / max(right, 1))
 
 
-def _beside(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
+def _beside(
+    lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict, *, airless: bool
+) -> list[Sign]:
     """Whether the lungs reach the ribs at the sides and the back, as they do unless something dense is between."""
     if "top" in cut:
         return []
     directions = [(side, angle) for side in (LEFT, RIGHT) for angle in range(-12, 49, 6)]
     share = figures["beside"] = away_from_ribs(lungs, cells, body, directions)
     limit = BESIDE_APICES if _is_part(cut, figures) else BESIDE_AMBER
+    if airless:  # where some was seen, half as much tells of more
+        limit /= 2
     if share < limit:
         return []
     text = (
