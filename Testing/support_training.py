@@ -63,7 +63,7 @@ def tiny_networks(monkeypatch) -> None:
     import keras
     from CTSliceLocalizerLib import networks
     from CTSliceLocalizerLib.bodyscale import BIN_CENTRES
-    from CTSliceLocalizerLib.skeleton import WIDTH
+    from CTSliceLocalizerLib.frontal import View
     from keras import layers
 
     def encoder() -> keras.Model:
@@ -80,13 +80,13 @@ def tiny_networks(monkeypatch) -> None:
         marks = layers.Conv1D(12, 3, padding="same", name="landmarks")(features)
         return keras.Model(features, {"body": body, "landmarks": marks}, name="context")
 
-    def skeleton() -> keras.Model:
-        picture = keras.Input((None, WIDTH, 1))
-        x = layers.Reshape((-1, WIDTH))(picture)
+    def frontal(view: View) -> keras.Model:
+        picture = keras.Input((None, view.width, view.channels))
+        x = layers.Reshape((-1, view.width * view.channels))(picture)
         body = layers.Conv1D(len(BIN_CENTRES), 1, name="body")(x)
         marks = layers.Conv1D(12, 3, padding="same", name="landmarks")(x)
-        return keras.Model(picture, {"body": body, "landmarks": marks}, name="skeleton")
+        return keras.Model(picture, {"body": body, "landmarks": marks}, name=view.name)
 
-    monkeypatch.setattr(networks, "skeleton", skeleton)
+    monkeypatch.setattr(networks, "frontal", frontal)
     monkeypatch.setattr(networks, "encoder", encoder)
     monkeypatch.setattr(networks, "context", context)

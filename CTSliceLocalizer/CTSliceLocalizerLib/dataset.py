@@ -17,7 +17,8 @@ import tensorflow as tf
 from CTVolumeLib import dicom
 from CTVolumeLib.errors import CTError
 
-from . import augmentation, bodyscale, groundtruth, skeleton, slicegrid, store
+from . import augmentation, bodyscale, groundtruth, slicegrid, store
+from .frontal import View
 from .groundtruth import Annotation
 from .landmarks import BODY_MM, NAMES
 
@@ -35,7 +36,6 @@ _SHAPES = (
     (None, None, 2),
 )
 """Of the arrays of a batch."""
-_SHAPE_OF_SKELETON = (None, None, skeleton.WIDTH, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,16 +155,20 @@ class Sequences:
 
         return self._made(numbered, first_epoch, last_epoch, workers)
 
-    def skeletons(self, first_epoch: int, last_epoch: int, workers: int = 2) -> tf.data.Dataset:
-        """The same stretches for the network of the skeleton; arguments as for ``pipeline``.
+    def pictures(self, view: View, first_epoch: int, last_epoch: int, workers: int = 2) -> tf.data.Dataset:
+        """The same stretches for the network of a view; other arguments as for ``pipeline``.
 
         Returns:
-            Pictures (n, t, 61, 1), targets and weights by output name.
+            Pictures (n, t, width, channels), targets and weights by output name.
         """
 
+        def drawn(number: np.int64) -> tuple[np.ndarray, ...]:
+            hu, *rest = self._arrays(number)
+            return np.stack([view.picture(one) for one in hu]), *rest
+
         def numbered(number: tf.Tensor) -> tuple:
-            shapes = (_SHAPE_OF_SKELETON, *_SHAPES[1:])
-            pictures, soft, weight, landmarks, _ = _tensors(self._skeletons, number, shapes)
+            shapes = ((None, None, view.width, view.channels), *_SHAPES[1:])
+            pictures, soft, weight, landmarks, _ = _tensors(drawn, number, shapes)
             weights = {"body": weight, "landmarks": tf.ones(tf.shape(pictures)[:1])}
             return pictures, {"body": soft, "landmarks": landmarks}, weights
 
@@ -196,10 +200,6 @@ class Sequences:
 
     def _arrays(self, number: np.int64) -> tuple[np.ndarray, ...]:
         return self.batch(int(number) // self.batches, int(number) % self.batches)
-
-    def _skeletons(self, number: np.int64) -> tuple[np.ndarray, ...]:
-        hu, *rest = self._arrays(number)
-        return np.stack([skeleton.picture(one) for one in hu]), *rest
 
 
 def _tensors(made: Callable, number: tf.Tensor, shapes: Sequence[tuple]) -> list[tf.Tensor]:

@@ -1,14 +1,15 @@
 """A model may be several networks of the same kind, trained on different patients: its members.
 
 They run side by side: the part ``encoder`` gives the outputs of all of them next to each other, and each has a context
-network of its own, ``context1``, ``context2``, ..., and likewise one for the skeleton. What they say is brought
-together as probabilities, so that where they disagree the distribution gets wider, which is what sigma is made of. A
-model with one network has the parts ``encoder``, ``context`` and ``skeleton``; the last may be missing.
+network of its own, ``context1``, ``context2``, ..., and likewise one for each view (``skeleton1``, ``airway1``, ...).
+What they say is brought together as probabilities, so that where they disagree the distribution gets wider, which is
+what sigma is made of. A model with one network has the parts ``encoder``, ``context``, ``skeleton`` and ``airway``; the
+last two may be missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,9 +17,10 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
 from scipy.special import log_softmax, logsumexp
 
-from . import curve, skeleton, slicegrid
+from . import airway, curve, frontal, skeleton, slicegrid
 
-ENCODER, CONTEXT, SKELETON = "encoder", "context", "skeleton"
+ENCODER, CONTEXT = "encoder", "context"
+VIEWS = (skeleton.VIEW, airway.VIEW)
 
 Progress = Callable[[int, int, str], bool]
 
@@ -39,11 +41,11 @@ def each(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None = No
     contexts = _contexts(model)
     pictures = grid.hu[..., None].astype(np.float32) / 1000.0
     single = model.parts[ENCODER].predict(pictures, progress)
-    bones = skeleton.picture(grid.hu)
+    views = {view.name: view.picture(grid.hu) for view in VIEWS}
     found = []
     for number, context in enumerate(contexts):
         own = {name: np.split(value, len(contexts), axis=-1)[number] for name, value in single.items()}
-        upright, reversed_ = (_sequence(model, context, own["features"][::step], bones[::step]) for step in (1, -1))
+        upright, reversed_ = (_sequence(model, context, own["features"], views, step) for step in (1, -1))
         found.append(
             curve.Estimates(
                 z_mm=grid.z_mm,
@@ -94,8 +96,9 @@ def only(model: Model, number: int) -> Model:
     if len(contexts) == 1:
         return model
     parts = {ENCODER: model.parts[ENCODER].member(number), CONTEXT: model.parts[contexts[number]]}
-    if _skeleton(contexts[number]) in model.parts:
-        parts[SKELETON] = model.parts[_skeleton(contexts[number])]
+    for view in VIEWS:
+        if _part(view, contexts[number]) in model.parts:
+            parts[view.name] = model.parts[_part(view, contexts[number])]
     return replace(model, parts=parts, name=f"{model.name} {number + 1}", engine="numpy")
 
 
@@ -119,19 +122,33 @@ def _contexts(model: Model) -> list[str]:
     return [f"{CONTEXT}{number}" for number in numbered if f"{CONTEXT}{number}" in model.parts]
 
 
-def _skeleton(context: str) -> str:
-    """The name of the network of the skeleton that goes with a context network."""
-    return context.replace(CONTEXT, SKELETON)
+def _part(view: frontal.View, context: str) -> str:
+    """The name of the network of a view that goes with a context network."""
+    return context.replace(CONTEXT, view.name)
 
 
-def _sequence(model: Model, context: str, features: np.ndarray, bones: np.ndarray) -> curve.Sequence:
-    """What one member says of cells in an order, by their features (g, 128) and the picture of the skeleton."""
-    said = model.parts[context].predict(np.ascontiguousarray(features[None]))
-    slices = curve.Sequence(said["body"][0], said["landmarks"][0])
-    if _skeleton(context) not in model.parts:
-        return slices
-    said = model.parts[_skeleton(context)].predict(np.ascontiguousarray(bones[None]))
-    return skeleton.joined(slices, curve.Sequence(said["body"][0], said["landmarks"][0]))
+def _sequence(
+    model: Model, context: str, features: np.ndarray, views: Mapping[str, np.ndarray], step: int
+) -> curve.Sequence:
+    """What one member says of cells, by their features (g, 128) and the pictures of the views.
+
+    Args:
+        model: with the member.
+        context: name of its context network.
+        features: of all cells, from the feet to the head.
+        views: pictures of the same cells by the view's name.
+        step: 1 for this order, -1 for the opposite one.
+    """
+    said = _said(model, context, features[::step])
+    for view in VIEWS:
+        if _part(view, context) in model.parts:
+            said = frontal.joined(said, _said(model, _part(view, context), views[view.name][::step]), view)
+    return said
+
+
+def _said(model: Model, part: str, inputs: np.ndarray) -> curve.Sequence:
+    found = model.parts[part].predict(np.ascontiguousarray(inputs[None]))
+    return curve.Sequence(found["body"][0], found["landmarks"][0])
 
 
 def _mean_bins(logits: Sequence[np.ndarray]) -> np.ndarray:

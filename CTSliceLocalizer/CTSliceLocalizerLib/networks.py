@@ -2,8 +2,8 @@
 
 ``encoder`` turns one 96 x 96 picture into features, a distribution over the body coordinate from that slice alone,
 and two orientation logits. ``context`` reads the features of all slices of a scan, 4 mm apart, and gives the
-distribution with their help and a logit for each of the 12 landmarks in each slice. ``skeleton`` is trained apart from
-them: it says the same from the picture of spine and ribs alone.
+distribution with their help and a logit for each of the 12 landmarks in each slice. ``frontal`` is trained apart from
+them, for each view: it says the same from a picture of the body from the front alone.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from keras import layers, ops
 
 from .bodyscale import BIN_CENTRES
+from .frontal import View
 from .landmarks import LANDMARKS
-from .skeleton import WIDTH
 from .slicegrid import SIZE
 
 FEATURES = 128
@@ -53,9 +53,9 @@ def context() -> keras.Model:
     return keras.Model(features, _along_the_body(x, 96), name="context")
 
 
-def skeleton() -> keras.Model:
-    """Network over the picture of spine and ribs: (t, 61, 1) -> body (t, bins), landmarks (t, 12) logits, for any t."""
-    picture = keras.Input((None, WIDTH, 1), name="picture")
+def frontal(view: View) -> keras.Model:
+    """Network of a view: (t, width, channels) -> body (t, bins), landmarks (t, 12) logits, for any t."""
+    picture = keras.Input((None, view.width, view.channels), name="picture")
     x = picture
     for channels, size in ((16, (5, 5)), (24, (5, 5)), (32, (3, 5))):
         x = _convolution(x, channels, size, stride=(1, 2))
@@ -63,7 +63,7 @@ def skeleton() -> keras.Model:
     x = layers.Conv2D(64, (1, x.shape[2]), use_bias=False)(x)
     x = layers.Activation("relu")(layers.BatchNormalization(momentum=0.97)(x))
     x = layers.Dropout(0.2)(layers.Reshape((-1, 64))(x))
-    return keras.Model(picture, _along_the_body(x, 64), name="skeleton")
+    return keras.Model(picture, _along_the_body(x, 64), name=view.name)
 
 
 def joined(slice_network: keras.Model, sequence_network: keras.Model) -> keras.Model:

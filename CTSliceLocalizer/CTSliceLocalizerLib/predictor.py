@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
-from CTVolumeLib.progress import Progress, half
+from CTVolumeLib.progress import Progress, part
 from CTVolumeLib.volume import CTVolume, describe
 
 from . import curve, diaphragm, members, slicegrid
@@ -96,7 +96,7 @@ def locate(
     if problem:
         return refusal(problem, series=series, flags=warnings, model=about_model)
     try:
-        grid = slicegrid.make(axial, progress=half(progress, 0))
+        grid = slicegrid.make(axial, progress=part(progress, 0, 2))
     except CTError as error:
         if error.code == "cancelled":
             raise
@@ -108,7 +108,7 @@ def locate(
     if offset:
         text = f"Air around the patient measures {offset - 1000} HU: all values seem to be {abs(offset)} HU too "
         warnings += (Flag("hu_offset", text + f"{'high' if offset > 0 else 'low'}. Locations allow for it."),)
-    estimates = estimate(grid, model, half(progress, 1))
+    estimates = estimate(grid, model, part(progress, 1, 2))
     index = np.array(axial.meta.get("slice_index", range(len(axial.array))))
     return curve.fit(
         estimates,

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from CTVolumeLib import network_checkpoints as checkpoints
 from CTVolumeLib import network_fitting as fitting
-from CTVolumeLib.progress import half
+from CTVolumeLib.progress import part
 from keras import ops
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -24,12 +24,11 @@ from scipy.special import expit
 from . import augmentation, curve, dataset, networks, slicegrid
 from .bodyscale import BIN_CENTRES
 from .landmarks import NAMES
+from .members import VIEWS
 
 NETWORK = "compact"
 TRAINED = "trained.npz"
-"""Weights at the very end, in the work folder."""
-SKELETON = "skeleton"
-"""Folder, in the work folder, of the training of the network of the skeleton."""
+"""Weights at the very end, in the work folder; each view has a folder of its name in it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def train(
     progress: fitting.Progress | None = None,
     told: checkpoints.Told | None = None,
 ) -> tuple[dict[str, keras.Model], dict]:
-    """Train the networks of the slices, and then that of the skeleton.
+    """Train the networks of the slices, and then that of each view.
 
     Args:
         scans: what to learn from.
@@ -68,7 +67,7 @@ def train(
         told: called after each epoch with its number, from 1, and its losses.
 
     Returns:
-        The networks by part, "encoder", "context" and "skeleton", and a record of the run.
+        The networks by part, "encoder", "context" and each view, and a record of the run.
 
     Raises:
         CTError: too few scans, cancelled, or the folder holds another run.
@@ -91,30 +90,33 @@ def train(
         work,
         _lengths(settings),
         averaged=True,
-        progress=half(progress, 0),
+        progress=part(progress, 0, 1 + len(VIEWS)),
         told=told,
     )
     encoder, context = _plain(encoder, networks.encoder()), _plain(context, networks.context())
     fit_orientation(encoder, scans)
     checkpoints.save_weights(networks.joined(encoder, context), work / TRAINED)
-    checkpoints.begin(work / SKELETON, run)
-    keras.utils.set_random_seed(settings.seed)
-    with machine.building():
-        skeleton = networks.skeleton()
-        picture = keras.Input(skeleton.input_shape[1:])
-        model = networks.in_32_bits(picture, skeleton(picture))
-        model = _compiled(model, settings, {name: LOSSES[name] for name in skeleton.output})
-    record["skeleton"] = fitting.fit(
-        model,
-        lambda epoch: learn.skeletons(epoch, settings.epochs),
-        check.skeletons(0, 1),
-        work / SKELETON,
-        _lengths(settings),
-        averaged=True,
-        progress=half(progress, 1),
-    )
-    checkpoints.save_weights(skeleton, work / SKELETON / TRAINED)
-    parts = {"encoder": encoder, "context": context, "skeleton": _plain(skeleton, networks.skeleton())}
+    parts = {"encoder": encoder, "context": context}
+    for number, view in enumerate(VIEWS, start=1):
+        folder = work / view.name
+        checkpoints.begin(folder, run)
+        keras.utils.set_random_seed(settings.seed)
+        with machine.building():
+            network = networks.frontal(view)
+            picture = keras.Input(network.input_shape[1:])
+            model = networks.in_32_bits(picture, network(picture))
+            model = _compiled(model, settings, {name: LOSSES[name] for name in network.output})
+        record[view.name] = fitting.fit(
+            model,
+            lambda epoch, view=view: learn.pictures(view, epoch, settings.epochs),
+            check.pictures(view, 0, 1),
+            folder,
+            _lengths(settings),
+            averaged=True,
+            progress=part(progress, number, 1 + len(VIEWS)),
+        )
+        checkpoints.save_weights(network, folder / TRAINED)
+        parts[view.name] = _plain(network, networks.frontal(view))
     return parts, {**record, "settings": asdict(settings)}
 
 
@@ -125,8 +127,8 @@ def trained(work: Path) -> tuple[dict[str, keras.Model], bool]:
         work: its folder.
 
     Returns:
-        The networks by part, and whether training was finished. If not they are the best so far, and that of the
-        skeleton may be missing.
+        The networks by part, and whether training was finished. If not they are the best so far, and those of the
+        views may be missing.
 
     Raises:
         CTError: the folder holds no run, or no epoch of it.
@@ -134,10 +136,13 @@ def trained(work: Path) -> tuple[dict[str, keras.Model], bool]:
     encoder, context = networks.encoder(), networks.context()
     finished = _load(networks.joined(encoder, context), work)
     parts = {"encoder": encoder, "context": context}
-    if finished and (work / SKELETON / checkpoints.BEST).exists():
-        parts["skeleton"] = networks.skeleton()
-        return parts, _load(parts["skeleton"], work / SKELETON)
-    return parts, False
+    for view in VIEWS:
+        folder = work / view.name
+        if not finished or not (folder / checkpoints.BEST).exists():
+            return parts, False
+        parts[view.name] = networks.frontal(view)
+        finished = _load(parts[view.name], folder)
+    return parts, finished
 
 
 def _load(network: keras.Model, work: Path) -> bool:

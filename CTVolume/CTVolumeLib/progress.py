@@ -10,11 +10,11 @@ Progress = Callable[[int, int, str], bool]
 """Called with what is done, what there is in all, and a text; returning False cancels."""
 
 
-def half(progress: Progress | None, number: int) -> Progress | None:
-    """The progress of the first (0) or second (1) half of work whose halves go over the same number of things."""
+def part(progress: Progress | None, number: int, of: int) -> Progress | None:
+    """The progress of one part, counted from 0, of work whose parts go over the same number of things."""
     if progress is None:
         return None
-    return lambda done, total, text: progress(number * total + done, 2 * total, text)
+    return lambda done, total, text: progress(number * total + done, of * total, text)
 
 
 class Steps:

@@ -1,13 +1,10 @@
-"""The picture of spine and ribs, and what its network adds to that of the slices."""
+"""The picture of spine and ribs."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from CTSliceLocalizerLib import skeleton
-from CTSliceLocalizerLib.curve import Sequence
-from CTSliceLocalizerLib.landmarks import NAMES
-from scipy.special import softmax
 
 RIBS = (10, 16, 22)
 MIDDLE = skeleton.HALF
@@ -26,7 +23,7 @@ def bones(shift: int = 0) -> np.ndarray:
 
 def test_ribs_show_where_they_are():
     seen = skeleton.picture(bones())[..., 0]
-    assert seen.shape == (32, skeleton.WIDTH)
+    assert seen.shape == (32, skeleton.VIEW.width)
     assert (seen[:, MIDDLE - 1 : MIDDLE + 2] == 1).all(), "the spine, from below to above"
     for side in (slice(MIDDLE - 16, MIDDLE - 8), slice(MIDDLE + 8, MIDDLE + 16)):
         assert np.flatnonzero((seen[:, side] > 0.5).all(axis=1)).tolist() == list(RIBS)
@@ -59,35 +56,3 @@ def test_upside_down_it_is_the_same_picture():
 
 def test_nothing_but_air():
     assert not skeleton.picture(np.full((5, 96, 96), -1024, np.int16)).any()
-
-
-def sure_of(cell: int) -> Sequence:
-    """Sure that every landmark lies in one cell of nine, and the whole at one place of the body."""
-    landmarks = np.full((9, len(NAMES)), -4.0)
-    landmarks[cell] = 4.0
-    body = np.zeros((9, 92))
-    body[:, 10 * cell] = 5.0
-    return Sequence(body, landmarks)
-
-
-def test_bones_tell_vertebrae_and_slices_tell_organs():
-    both = skeleton.joined(sure_of(2), sure_of(6))
-    for number, name in enumerate(NAMES):
-        assert both.landmarks[:, number].argmax() == (6 if name in skeleton.BONES else 2), name
-
-
-def test_places_of_the_body_are_multiplied():
-    rng = np.random.default_rng(1)
-    one, other = (Sequence(rng.normal(size=(4, 92)), rng.normal(size=(4, 12))) for _ in range(2))
-    product = (softmax(one.body, axis=1) * softmax(other.body, axis=1)) ** skeleton.BODY_SHARE
-    found = softmax(skeleton.joined(one, other).body, axis=1)
-    np.testing.assert_allclose(found, product / product.sum(axis=1, keepdims=True), atol=1e-9)
-
-
-@pytest.mark.parametrize(("by_slices", "by_bones", "inside"), [(-3, -3, 0), (3, 3, 1), (-3, 6, 1), (3, -6, 0)])
-def test_whether_a_vertebra_is_in_the_scan_is_asked_of_both(by_slices, by_bones, inside):
-    one, other = (Sequence(np.zeros((9, 92)), np.full((9, 12), level - np.log(9))) for level in (by_slices, by_bones))
-    odds = np.log(np.exp(skeleton.joined(one, other).landmarks).sum(axis=0))
-    assert odds[NAMES.index("T12")] == pytest.approx(by_slices + by_bones)
-    assert odds[NAMES.index("Aortic arch")] == pytest.approx(by_slices)
-    assert (odds[NAMES.index("T12")] > 0) == inside

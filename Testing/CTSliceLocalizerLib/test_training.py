@@ -43,7 +43,7 @@ def scans() -> tuple[list[dataset.Scan], list[dataset.Scan]]:
 
 
 def weights_of(parts: dict[str, keras.Model]) -> list[np.ndarray]:
-    assert set(parts) == {"encoder", "context", "skeleton"}
+    assert set(parts) == {"encoder", "context", "skeleton", "airway"}
     return [weight for part in parts.values() for weight in part.get_weights()]
 
 
@@ -129,7 +129,7 @@ def test_mixed_precision_ends_in_plain_weights(monkeypatch: pytest.MonkeyPatch, 
     settings = training.Settings(seed=3, epochs=1, batches=2, validation_batches=1)
     machine = fitting.Machine(mixed_precision=True)
     parts, record = training.train(*scans(), tmp_path, settings, machine=machine)
-    assert len(seen) == 2, "slices, then the skeleton"
+    assert len(seen) == 3, "slices, then each view"
     for model in seen:
         assert model.layers[1].compute_dtype == "float16"
         assert {output.dtype for output in model.outputs} == {"float32"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from CTVolumeLib.errors import CTError
-from CTVolumeLib.progress import Steps, half
+from CTVolumeLib.progress import Steps, part
 
 
 def test_each_step_is_told_as_it_begins():
@@ -27,9 +27,9 @@ def test_nobody_has_to_listen():
     Steps(None, 1, "Looking")("first")
 
 
-def test_halves_follow_each_other():
+def test_parts_follow_each_other():
     told = []
-    for number in (0, 1):
-        half(lambda *seen: told.append(seen) or True, number)(3, 10, "now")
-    assert told == [(3, 20, "now"), (13, 20, "now")]
-    assert half(None, 1) is None
+    for number in (0, 1, 2):
+        part(lambda *seen: told.append(seen) or True, number, 3)(3, 10, "now")
+    assert told == [(3, 30, "now"), (13, 30, "now"), (23, 30, "now")]
+    assert part(None, 1, 2) is None
