@@ -44,6 +44,7 @@ from . import (
 )
 from .evaluation_cases import Case, LandmarkError
 from .landmarks import BODY_MM, NAMES
+from .members import VIEWS
 
 log = logging.getLogger(__name__)
 
@@ -264,6 +265,11 @@ def _write_model(work: Path, cases: Sequence[Case]) -> None:
     )
 
 
+def _lacking(work: Path, finished: Sequence[str]) -> list[str]:
+    """Views that the networks of some fold, tested by an earlier program, don't have."""
+    return [view.name for view in VIEWS if not all((work / fold / view.name).is_dir() for fold in finished)]
+
+
 def _beside(cases: Sequence[Case], beside: Path, divided: Sequence[Mapping[str, Any]], data: Path) -> dict[str, Any]:
     """The figures by source beside those by patient."""
     patients = patients_of(data, left_out()["scans"])
@@ -337,6 +343,7 @@ def main(
     cases = calibration.crosswise(by_fold)
     about = json.loads((work / RUN).read_text("utf-8"))
     found = crossvalidation_document.summarized(cases, by, about, left_out())
+    found["lacking"] = _lacking(work, found["folds"]["finished"])
     if beside:
         found["beside"] = _beside(cases, beside, about["folds"], data)
     write_atomic(work / FIGURES, json.dumps(found, indent=1) + "\n")

@@ -122,6 +122,9 @@ def markdown(found: Mapping[str, Any]) -> str:
         "that the body coordinate is made of come from all annotated scans, tested ones included.",
         "",
     ]
+    if found.get("lacking"):
+        views = " and ".join(found["lacking"])
+        lines += [f"These networks don't have the picture of the {views} yet, which the shipped model has.", ""]
     for family, rows in found["families"].items():
         lines += _family(family, rows)
     if "beside" in found:

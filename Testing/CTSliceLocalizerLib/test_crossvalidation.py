@@ -139,6 +139,10 @@ class TestPages:
         assert "pv07" in page
         assert "| scan9 | Aortic arch | +30 | 5.0 | no |" in page
         assert "Insertion Network" in page
+        assert "don't have" not in page
+        assert "have the picture of the airway yet" in crossvalidation_document.markdown(
+            self.found() | {"lacking": ["airway"]}
+        )
 
     def test_sections_take_the_place_of_their_own(self):
         page = crossvalidation_document.with_section("# A\n\ntext\n\n## The worst\n\nrow\n", "## B\n\nfirst\n")
@@ -283,5 +287,6 @@ class TestRun:
         assert "Beside the same scans by patient" in (tmp_path / "by" / "Crossvalidation.md").read_text()
         figures = json.loads((tmp_path / "figures.json").read_text())
         assert figures["folds"] == {"all": 2, "finished": ["fold1"]}
+        assert not figures["lacking"]
         assert "data:image/" in (tmp_path / "evaluation.html").read_text()
         assert "Finished: 1 of them, 3 patients" in (tmp_path / "Crossvalidation.md").read_text()
