@@ -77,11 +77,11 @@ def page(rows: Sequence[Row], licences: dict[str, str]) -> str:
             *_HEAD,
             _light_line("real, as they are", real),
             "",
-            "Made ill in the ways on which the limits of the light were chosen (`evaluation_ill.py`; a part of all):",
+            "Made ill in the ways on which the limits of the light were chosen (`evaluation_ill.py`):",
             "",
             *_light_table(ill),
             "",
-            "Made ill in other ways (`evaluation_heldout.py`; a part of all). Limits were chosen on those above; a"
+            "Made ill in other ways (`evaluation_heldout.py`). Limits were chosen on those above; a"
             " first look at a part of these added signs (front, apices, gas beside the lungs, upper parts), and later"
             " those of what is behind the lungs and of bronchi in tissue, and the limits for bases, slivers and gas"
             " (in ab04, ab05, ch02, ch11, ch12, ch13, tb02), so they are not wholly unseen:",
