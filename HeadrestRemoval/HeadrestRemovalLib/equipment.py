@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from CTVolumeLib.errors import CTError
-from CTVolumeLib.progress import Progress
+from CTVolumeLib.progress import Progress, part
 from CTVolumeLib.volume import CTVolume
 
 from . import cluster
@@ -37,10 +37,5 @@ def find(volume: CTVolume, method: str = "auto", progress: Progress | None = Non
     if method == "network":
         cluster.refuse_what_is_no_ct(volume)
         return prediction.label(volume, None, progress)
-    first = cluster.label(volume, progress=_half(progress, 0))
-    return prediction.label(volume, first, _half(progress, 1))
-
-
-def _half(progress: Progress | None, number: int) -> Progress | None:
-    """Progress of the first (0) or the second (1) of two steps."""
-    return progress and (lambda done, total, text: progress(done + number * total, 2 * total, text))
+    first = cluster.label(volume, progress=part(progress, 0, 2))
+    return prediction.label(volume, first, part(progress, 1, 2))

@@ -26,8 +26,11 @@ SPECKS, BLACK_SPECKS, BLACK_SHARE, SPECK_ML = 8, 2, 0.2, 5.0
 AIRLESS_HU, SOFT_HU, SOFT_SHARE = 25, 20, 0.2
 """Airless lung is denser than the first; fluid and fat are softer than the second, and little of it may be near."""
 
-_MEAN_MM, _AROUND_MM, _TISSUE_SHARE = 6.0, 12.0, 0.6
-_FROM_LUNG_MM, _FROM_AIRWAY_MM, _FROM_MIDDLE_MM = 5.0, 15.0, 20.0
+AROUND_MM, TISSUE_SHARE = 12.0, 0.6
+FROM_LUNG_MM, FROM_AIRWAY_MM, FROM_MIDDLE_MM = 5.0, 15.0, 20.0
+"""Specks have so much tissue around them, and lie so far from lung, airways and the middle between the lungs."""
+
+_MEAN_MM = 6.0
 _SPECK_FROM_RIBS_MM, _FROM_RIBS_MM = 8.0, 1.0
 _GAP_MM, _REACH_MM, _HOLE_MM2 = 20.0, 25.0, 150.0
 _WALL_MM = 4.0
@@ -66,10 +69,10 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     box = (slice(max(box[0].start, min(domes)), box[0].stop), *box[1:])
     hu, own, tube = cells.hu[box], lung[box], lumen[box]
     from_middle = from_the_middle(lung, cells.spacing[0])[box[2]]
-    beside = ~own & (np.abs(from_middle) > _FROM_MIDDLE_MM)
+    beside = ~own & (np.abs(from_middle) > FROM_MIDDLE_MM)
     air = beside & (hu < AIR_HU)
-    air &= _mean(hu > TISSUE_HU, _AROUND_MM, cells) > _TISSUE_SHARE
-    air &= ~dilate(own, cells.spacing, _FROM_LUNG_MM) & ~dilate(tube, cells.spacing, _FROM_AIRWAY_MM)
+    air &= _mean(hu > TISSUE_HU, AROUND_MM, cells) > TISSUE_SHARE
+    air &= ~dilate(own, cells.spacing, FROM_LUNG_MM) & ~dilate(tube, cells.spacing, FROM_AIRWAY_MM)
     if not _are_bronchi(air, hu):
         return nothing
     slices = range(box[0].start, box[0].stop)
@@ -78,7 +81,7 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
         for margin in (_FROM_RIBS_MM, _SPECK_FROM_RIBS_MM)
     )
     density = _density(hu, cells)
-    soft = _mean((hu > -150) & (density < SOFT_HU), _AROUND_MM, cells)
+    soft = _mean((hu > -150) & (density < SOFT_HU), AROUND_MM, cells)
     specks = _small(air, cells) & deep & (soft < SOFT_SHARE)
     if not _are_bronchi(specks, hu):
         return nothing
@@ -89,7 +92,7 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     added &= ~dilate(tube, cells.spacing, _WALL_MM)
     labels = np.zeros_like(lungs)
     labels[box] = np.where(added, np.where(from_middle > 0, np.uint8(LEFT), np.uint8(RIGHT)), np.uint8(0))
-    seen = dilate(air, cells.spacing, _AROUND_MM) & chest & ~own
+    seen = dilate(air, cells.spacing, AROUND_MM) & chest & ~own
     return Airless(labels, 1000 * cells.litres(added), 1000 * cells.litres(seen))
 
 

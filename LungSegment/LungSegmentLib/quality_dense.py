@@ -13,6 +13,16 @@ from scipy import ndimage
 
 from .cells import Cells
 from .chest import BONE_HU, RIBS_MM, dome_of, from_the_middle, within_ribs
+from .consolidation import (
+    AIR_HU,
+    AROUND_MM,
+    BLACK_HU,
+    FROM_AIRWAY_MM,
+    FROM_LUNG_MM,
+    FROM_MIDDLE_MM,
+    TISSUE_HU,
+    TISSUE_SHARE,
+)
 from .lungs import AIRWAY, LEFT, RIGHT
 from .shapes import bounding_box, dilate, distance
 
@@ -20,9 +30,7 @@ _SLICES_MM = 6.0
 _AWAY_MM = 25.0
 _BEHIND_MM, _BEHIND_MOST_MM, _MUSCLE_MM = 20.0, 80.0, 12.0
 _SPINE_MM = 25.0
-_AIR_HU, _TISSUE_HU, _BLACK_HU = -250, -30, -350
-_AROUND_MM, _TISSUE_SHARE = 12.0, 0.6
-_FROM_LUNG_MM, _FROM_AIRWAY_MM, _FROM_MIDDLE_MM, _FROM_RIBS_MM = 5.0, 15.0, 20.0, 6.0
+_FROM_RIBS_MM = 6.0
 _SPECK_ML = 5.0
 
 
@@ -152,22 +160,22 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bron
     box = bounding_box(lung, cells.spacing, 0.0)
     box = (slice(max(box[0].start, min(domes)), box[0].stop), *box[1:])
     hu = cells.hu[box]
-    sizes = [max(3, 2 * int(_AROUND_MM / step) + 1) for step in cells.spacing[::-1]]
-    tissue = ndimage.uniform_filter((hu > _TISSUE_HU).astype(np.float32), sizes)
-    air = (hu < _AIR_HU) & (lungs[box] == 0) & (tissue > _TISSUE_SHARE)
-    air &= (np.abs(from_the_middle(lung, cells.spacing[0])) > _FROM_MIDDLE_MM)[box[2]]
+    sizes = [max(3, 2 * int(AROUND_MM / step) + 1) for step in cells.spacing[::-1]]
+    tissue = ndimage.uniform_filter((hu > TISSUE_HU).astype(np.float32), sizes)
+    air = (hu < AIR_HU) & (lungs[box] == 0) & (tissue > TISSUE_SHARE)
+    air &= (np.abs(from_the_middle(lung, cells.spacing[0])) > FROM_MIDDLE_MM)[box[2]]
     if not air.any():
         return Bronchi()
-    air &= distance(lung[box], cells.spacing) > _FROM_LUNG_MM
+    air &= distance(lung[box], cells.spacing) > FROM_LUNG_MM
     if (lungs[box] == AIRWAY).any():
-        air &= distance(lungs[box] == AIRWAY, cells.spacing) > _FROM_AIRWAY_MM
+        air &= distance(lungs[box] == AIRWAY, cells.spacing) > FROM_AIRWAY_MM
     if not air.any():
         return Bronchi()
     inside = within_ribs(lung, cells, body, range(box[0].start, box[0].stop), _FROM_RIBS_MM)[:, box[1], box[2]]
     air &= inside
-    around = dilate(air, cells.spacing, _AROUND_MM) & inside & (lungs[box] == 0)
+    around = dilate(air, cells.spacing, AROUND_MM) & inside & (lungs[box] == 0)
     airless = np.count_nonzero(around) / np.count_nonzero(lung)
-    return Bronchi(_specks(air, cells), _specks(air & (hu < _BLACK_HU), cells), airless)
+    return Bronchi(_specks(air, cells), _specks(air & (hu < BLACK_HU), cells), airless)
 
 
 def _specks(air: np.ndarray, cells: Cells) -> int:
