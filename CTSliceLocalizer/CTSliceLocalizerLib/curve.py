@@ -20,7 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 from . import bodyscale, calibration, landmarks
 from .bodyscale import BIN_CENTRES
 from .landmarks import BODY_MM, LANDMARKS, LOCATIONS
-from .results import Coverage, Flag, LandmarkEstimate, ScanLocation, refusal
+from .results import Appearance, Coverage, Flag, LandmarkEstimate, ScanLocation, refusal
 from .slicegrid import CELL_MM
 
 STATE_MM = 2.0
@@ -75,6 +75,7 @@ class Estimates:
         orientation: (g, 2) logits of "left and right are swapped" and "front and back are swapped".
         upright: with the cells in their order.
         reversed: with the cells read the other way round, put back into the same order.
+        features: (g, n) of each cell by itself, not negative; None where there are none.
     """
 
     z_mm: np.ndarray
@@ -83,6 +84,7 @@ class Estimates:
     orientation: np.ndarray
     upright: Sequence
     reversed: Sequence
+    features: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +181,7 @@ def fit(
         flags=flags + _flags(estimates, posterior, upside_down),
         series=series,
         model=model,
+        appearance=None if estimates.features is None else Appearance.of(cells, estimates.features),
     )
 
 

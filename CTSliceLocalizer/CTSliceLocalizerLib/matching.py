@@ -167,7 +167,7 @@ def match(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float] | 
     smooth displacement, and estimated from all shared slices and landmarks together (Gaussian process regression,
     Rasmussen and Williams 2006, section 2.7), outliers down-weighted. The curves' errors are treated as correlated
     along the body, so that a long overlap doesn't make the result look more certain than it is. What the network says
-    of each slice by itself then tells how far the two curves are apart (see ``profiles``).
+    of each slice by itself, and what it sees there, then tells how far the two curves are apart (see ``profiles``).
 
     Args:
         baseline: the scan whose slices are looked for.
@@ -232,6 +232,7 @@ def _opposite(baseline: ScanLocation, followup: ScanLocation, at: Sequence[float
         raw=followup.raw[::-1],
         sigma_mm=followup.sigma_mm[::-1],
         index=followup.index[::-1],
+        appearance=None if followup.appearance is None else followup.appearance.mirrored(),
         landmarks=tuple(
             replace(landmark, z_mm=None if landmark.z_mm is None else -landmark.z_mm) for landmark in followup.landmarks
         ),

@@ -54,6 +54,7 @@ def each(grid: slicegrid.SliceGrid, model: Model, progress: Progress | None = No
                 orientation=own["orientation"],
                 upright=upright,
                 reversed=curve.Sequence(reversed_.body[::-1], reversed_.landmarks[::-1]),
+                features=own["features"],
             )
         )
     return found
@@ -67,7 +68,7 @@ def together(estimates: Sequence[curve.Estimates]) -> curve.Estimates:
 
     Returns:
         Logits of the mean distributions over body coordinates, and of the mean distribution of each landmark over the
-        cells and "nowhere"; orientation by the mean logit.
+        cells and "nowhere"; orientation by the mean logit. Features are those of the first member.
     """
     if len(estimates) == 1:
         return estimates[0]

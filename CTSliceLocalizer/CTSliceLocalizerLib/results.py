@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,44 @@ class Coverage:
 
 
 @dataclass(frozen=True, eq=False)
+class Appearance:
+    """What the network sees at even heights: the same place of the same patient looks alike in two scans.
+
+    Attributes:
+        z_mm: (g,) LPS z, growing by the same step.
+        features: (g, n) uint8, 255 is the largest of the scan; to be compared only with those of the same model.
+    """
+
+    z_mm: np.ndarray
+    features: np.ndarray
+
+    @classmethod
+    def of(cls, z_mm: np.ndarray, features: np.ndarray) -> Appearance:
+        """From features as the network gives them, (g, n) and not negative."""
+        return cls(z_mm, np.rint(features * (255 / max(float(features.max()), 1e-6))).astype(np.uint8))
+
+    def mirrored(self) -> Appearance:
+        """With all heights negated, still growing."""
+        return Appearance(-self.z_mm[::-1], self.features[::-1])
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers as text in base 64, row by row."""
+        return {
+            "first_mm": round(float(self.z_mm[0]), 3),
+            "step_mm": round(float(self.z_mm[1] - self.z_mm[0]), 3) if len(self.z_mm) > 1 else 0.0,
+            "rows": len(self.features),
+            "features": base64.b64encode(self.features.tobytes()).decode("ascii"),
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Appearance:
+        """Read what ``to_json`` gave."""
+        values = np.frombuffer(base64.b64decode(content["features"]), np.uint8)
+        rows = int(content["rows"])
+        return cls(content["first_mm"] + content["step_mm"] * np.arange(rows), values.reshape(rows, -1))
+
+
+@dataclass(frozen=True, eq=False)
 class ScanLocation:
     """The locations of a whole scan; slices in the order of the axial volume, from the feet to the head.
 
@@ -72,6 +111,7 @@ class ScanLocation:
         refused: why there is no result, or None.
         series: source, modality, slices, z_mm range; no patient's name or ID.
         model: name and sha256.
+        appearance: for matches with other scans; None where it is not known.
     """
 
     z_mm: np.ndarray
@@ -88,6 +128,7 @@ class ScanLocation:
     refused: Flag | None = None
     series: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
+    appearance: Appearance | None = None
 
     def location_at(self, z_mm: np.ndarray | float) -> np.ndarray:
         """Location at any height inside the scan; NaN outside.
@@ -159,6 +200,7 @@ class ScanLocation:
             ],
             "flags": [_flag_json(flag) for flag in self.flags],
             "model": dict(self.model),
+            "appearance": None if self.appearance is None else self.appearance.to_json(),
         }
 
     def write(self, path: Path | str) -> None:
@@ -235,8 +277,9 @@ def from_json(content: Mapping[str, Any]) -> ScanLocation:
             else Flag(content["refused"]["code"], content["refused"]["text"]),
             series=content["series"],
             model=content["model"],
+            appearance=Appearance.from_json(content["appearance"]) if content.get("appearance") else None,
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CTError(
             "bad_schema", f"The location file lacks or garbles {error}.", "Run ct-localize locate again."
         ) from error

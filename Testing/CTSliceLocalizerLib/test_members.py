@@ -24,7 +24,7 @@ def sequence(rng: np.random.Generator, cells: int = 7) -> curve.Sequence:
 def estimates(seed: int) -> curve.Estimates:
     rng = np.random.default_rng(seed)
     return curve.Estimates(np.arange(7) * 4.0, np.ones(7, bool), rng.normal(size=(7, 92)), rng.normal(size=(7, 2)),
-                           sequence(rng), sequence(rng))  # fmt: skip
+                           sequence(rng), sequence(rng), rng.random((7, 8)))  # fmt: skip
 
 
 def with_nowhere(logits: np.ndarray) -> np.ndarray:
@@ -43,6 +43,7 @@ class TestTogether:
             np.testing.assert_allclose(
                 with_nowhere(one.landmarks), np.mean([with_nowhere(each.landmarks) for each in ones], axis=0), atol=1e-6
             )
+        assert mean.features is several[0].features
         np.testing.assert_allclose(mean.orientation, np.mean([each.orientation for each in several], axis=0))
         np.testing.assert_allclose(softmax(mean.raw, axis=1), np.mean([softmax(e.raw, axis=1) for e in several], 0),
                                    atol=1e-6)  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from CTSliceLocalizerLib.landmarks import NAMES
-from CTSliceLocalizerLib.results import Flag, from_json, refusal
+from CTSliceLocalizerLib.results import Appearance, Flag, from_json, refusal
 from CTVolumeLib.errors import CTError
 from support_locations import fake_location
 
@@ -29,6 +29,18 @@ def test_file_survives_a_round_trip(located, tmp_path):
     assert again.flags == located.flags
     assert [landmark.inside for landmark in again.landmarks] == [landmark.inside for landmark in located.landmarks]
     assert again.to_json() == from_json(again.to_json()).to_json()
+
+
+def test_appearance_survives_a_round_trip(located):
+    features = np.random.default_rng(0).random((5, 3)) * 40
+    known = replace(located, appearance=Appearance.of(-600.0 + 4.0 * np.arange(5), features))
+    again = from_json(json.loads(json.dumps(known.to_json()))).appearance
+    np.testing.assert_allclose(again.z_mm, [-600, -596, -592, -588, -584])
+    np.testing.assert_allclose(again.features * features.max() / 255, features, atol=features.max() / 500)
+    content = known.to_json()
+    assert from_json({key: value for key, value in content.items() if key != "appearance"}).appearance is None
+    with pytest.raises(CTError, match="garbles"):
+        from_json({**content, "appearance": {**content["appearance"], "rows": 4}})
 
 
 def test_file_has_the_agreed_keys(located):
