@@ -40,8 +40,8 @@ STRETCH = 0.02
 SCALE_TOLERANCE = 0.1
 """A scale further from 1 than this is another patient or wrong slice spacing."""
 LITTLE_OVERLAP_MM = 40.0
-UNCERTAIN_MM = 10.0
-"""With a standard deviation above this a match may well be off by two centimetres, which the user has to know."""
+UNCERTAIN_MM = 8.0
+"""With a standard deviation above this a slice may well be off by two centimetres, which the user has to know."""
 _MIN_SLOPE = 0.2
 _SAMPLE_MM = 6.0
 
@@ -393,11 +393,12 @@ def _pairs(line: Line, z_mm: np.ndarray) -> tuple[Pair, ...]:
 
 
 def _doubt(pairs: Sequence[Pair]) -> tuple[Flag, ...]:
-    """The warning of matches of which most are very uncertain, if they are."""
-    sigmas = [pair.sigma_mm for pair in pairs if pair.covered]
-    if not sigmas or np.median(sigmas) <= UNCERTAIN_MM:
+    """The warning of matches of which some are very uncertain, if they are."""
+    sigmas = np.array([pair.sigma_mm for pair in pairs if pair.covered])
+    if not np.any(sigmas > UNCERTAIN_MM):
         return ()
-    text = f"The matched slices may be off by {2 * np.median(sigmas):.0f} mm; compare them by eye."
+    which = "The" if np.median(sigmas) > UNCERTAIN_MM else "Some of the"
+    text = f"{which} matched slices may be off by {2 * sigmas.max():.0f} mm; compare them by eye."
     return (Flag("uncertain_match", text),)
 
 
