@@ -27,6 +27,7 @@ _UNSURE_MM, _SURE = 1.5, 2.0
 _OUTLIER_MM, _ROUNDS = 6.0, 3
 _PAD_MM, _THICK_MM, _PAD_ML, _LOOSE_ML = 2.5, 35.0, 0.8, 60.0
 _EVEN_HU, _EVEN_SHARE = 50, 0.5
+_MEAN_MM, _BONE_HU, _BONE_SHARE = 25.0, 300, 0.01
 _SPREADS, _ALIKE_HU, _GAP_HU = 2.5, (25.0, 75.0), -300
 _SKIN_MM, _OTHER_SHARE, _DEEPER_MM = (2.0, 4.0), 0.1, 4.0
 
@@ -179,6 +180,10 @@ def _take_beyond(
             beyond[:, :-1] |= deeper[:, :-1] & (beyond | (kind > PATIENT))[:, 1:]
     else:
         beyond &= height > surface + unsure
+    # No pad holds bone, and none is that thick all over: then the skin was thought too deep.
+    depth = np.count_nonzero(beyond) * step[1] / max(np.count_nonzero(beyond.any(axis=1)), 1)
+    if depth > _MEAN_MM or np.mean(value[beyond] > _BONE_HU) > _BONE_SHARE:
+        return
     counts = np.bincount(kind.ravel(), minlength=max(EQUIPMENT) + 1)
     kind[beyond] = max(EQUIPMENT, key=lambda one: counts[one])
 

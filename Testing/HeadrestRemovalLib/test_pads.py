@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import support_headrests
-from HeadrestRemovalLib import cluster, evaluation, pads
+from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, pads
 from HeadrestRemovalLib.labels import HEADREST, PATIENT
 
 STEP = (4.0, 2.0, 2.0)
@@ -108,3 +108,12 @@ def test_a_head_pressed_on_its_holder(kind, number, seed, left):
     assert row.left_seen_percent <= left
     assert row.lost_ml <= 0.5
     assert "touching" in [code for code, _ in result.warnings]
+
+
+@pytest.mark.slow
+def test_a_head_on_fine_pixels_keeps_its_skull_and_brain():
+    """The whole back of the head seemed to touch the holder, so that the skin was thought to run through the brain."""
+    patient = evaluation_cases.phantom_head(907, spacing=(1.0, 1.0, 2.0))
+    case = evaluation_cases.make(patient, "gap 3 mm", 0)
+    row = evaluation.run(case, evaluation.CLUSTERING)
+    assert row.lost_ml < 0.5 and row.left_seen_percent < 1
