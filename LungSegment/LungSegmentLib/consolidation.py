@@ -13,14 +13,14 @@ import numpy as np
 from scipy import ndimage
 
 from .cells import Cells
-from .chest import dome_of, from_the_middle, within_ribs
+from .chest import from_the_middle, lowest_dome, within_ribs
 from .shapes import bounding_box, close, dilate, fill
 from .sides import LEFT, RIGHT
 
 AIR_HU, BLACK_HU, TISSUE_HU = -250, -350, -30
 """Specks of air are darker than the first, and some than the second, which noise is not; tissue is denser than fat."""
 
-SPECKS, BLACK_SPECKS, BLACK_SHARE, SPECK_ML = 8, 2, 0.2, 5.0
+SPECKS, BLACK_SPECKS, BLACK_SHARE, SPECK_ML = 8, 2, 0.2, 8.0
 """Healthy lungs have up to four such specks beside them: bronchi at the hilum. What is larger is no bronchus."""
 
 AIRLESS_HU, SOFT_HU, SOFT_SHARE = 25, 20, 0.2
@@ -34,6 +34,7 @@ _MEAN_MM = 6.0
 _SPECK_FROM_RIBS_MM, _FROM_RIBS_MM = 8.0, 1.0
 _GAP_MM, _REACH_MM, _HOLE_MM2 = 20.0, 25.0, 150.0
 _WALL_MM = 4.0
+_CHAIN_MM, _BELOW_MM = 8.0, 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +44,12 @@ class Airless:
     Attributes:
         labels: (k, j, i) uint8: LEFT and RIGHT where lung is to be added.
         added_ml: its volume.
-        seen_ml: volume of what lies around all specks of air; where less was added, some is missing.
+        left_ml: volume of what lies around specks of air and was not added; where it is much, some is missing.
     """
 
     labels: np.ndarray
     added_ml: float = 0.0
-    seen_ml: float = 0.0
+    left_ml: float = 0.0
 
 
 def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.ndarray) -> Airless:
@@ -62,18 +63,14 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     """
     nothing = Airless(np.zeros_like(lungs))
     lung = lungs > 0
-    domes = [dome for dome in (dome_of(lungs == side, cells) for side in (LEFT, RIGHT)) if dome]
-    if not domes or not lung.any():  # without a dome bowel can't be told from lung
+    dome = lowest_dome(lungs, cells)
+    if dome is None:  # bowel can't be told from lung
         return nothing
     box = bounding_box(lung, cells.spacing, 0.0)
-    box = (slice(max(box[0].start, min(domes)), box[0].stop), *box[1:])
-    hu, own, tube = cells.hu[box], lung[box], lumen[box]
-    from_middle = from_the_middle(lung, cells.spacing[0])[box[2]]
-    beside = ~own & (np.abs(from_middle) > FROM_MIDDLE_MM)
-    air = beside & (hu < AIR_HU)
-    air &= _mean(hu > TISSUE_HU, AROUND_MM, cells) > TISSUE_SHARE
-    air &= ~dilate(own, cells.spacing, FROM_LUNG_MM) & ~dilate(tube, cells.spacing, FROM_AIRWAY_MM)
-    if not _are_bronchi(air, hu):
+    above = np.arange(box[0].start, box[0].stop)[:, None, None] >= dome
+    hu, own = cells.hu[box], lung[box]
+    air = specks_of_air(lung, lumen, cells, box)
+    if not are_bronchi(air & above, hu):
         return nothing
     slices = range(box[0].start, box[0].stop)
     chest, deep = (
@@ -82,24 +79,59 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     )
     density = _density(hu, cells)
     soft = _mean((hu > -150) & (density < SOFT_HU), AROUND_MM, cells)
-    specks = _small(air, cells) & deep & (soft < SOFT_SHARE)
-    if not _are_bronchi(specks, hu):
+    specks = air & deep & (soft < SOFT_SHARE)
+    if not are_bronchi(specks & above, hu):
         return nothing
+    from_middle = from_the_middle(lung, cells.spacing[0])[box[2]]
+    allowed = chest & ~own & (np.abs(from_middle) > FROM_MIDDLE_MM) & ((density > AIRLESS_HU) | air)
+    specks, near = _reached(specks, above, cells)
     # Up to the ribs, since between them and the specks there is nothing but lung.
-    near = dilate(specks, cells.spacing, _REACH_MM) & chest & beside & ((density > AIRLESS_HU) | air)
-    added = close(own | specks | ~chest, cells.spacing, _GAP_MM) & near
-    added |= fill(added | own, cells.spacing, _HOLE_MM2) & chest & ~own
-    added &= ~dilate(tube, cells.spacing, _WALL_MM)
+    added = close(own | specks | ~chest, cells.spacing, _GAP_MM) & near & allowed
+    added |= fill(added | own, cells.spacing, _HOLE_MM2) & chest & ~own & above
+    added &= ~dilate(lumen[box], cells.spacing, _WALL_MM)
     labels = np.zeros_like(lungs)
     labels[box] = np.where(added, np.where(from_middle > 0, np.uint8(LEFT), np.uint8(RIGHT)), np.uint8(0))
-    seen = dilate(air, cells.spacing, AROUND_MM) & chest & ~own
-    return Airless(labels, 1000 * cells.litres(added), 1000 * cells.litres(seen))
+    left = dilate(air & above, cells.spacing, AROUND_MM) & allowed & ~added
+    return Airless(labels, 1000 * cells.litres(added), 1000 * cells.litres(left))
 
 
-def _are_bronchi(air: np.ndarray, hu: np.ndarray) -> bool:
+def specks_of_air(lung: np.ndarray, tube: np.ndarray, cells: Cells, box: tuple[slice, slice, slice]) -> np.ndarray:
+    """(k, j, i) bool of the box: small pockets of air within tissue beside the lungs, as bronchi in airless lung are.
+
+    Bowel and noise make such specks too. Large airways, and what lies in the middle as the oesophagus does, are left
+    out.
+
+    Args:
+        lung: (k, j, i) bool, both lungs.
+        tube: likewise, trachea and main bronchi.
+        cells: their grid.
+        box: in which it is looked for.
+    """
+    hu = cells.hu[box]
+    air = (hu < AIR_HU) & ~dilate(lung[box], cells.spacing, FROM_LUNG_MM)
+    air &= ~dilate(tube[box], cells.spacing, FROM_AIRWAY_MM)
+    air = _small(air, cells)  # before the rim of a large pocket is taken for specks
+    air &= np.abs(from_the_middle(lung, cells.spacing[0])[box[2]]) > FROM_MIDDLE_MM
+    return air & (_mean(hu > TISSUE_HU, AROUND_MM, cells) > TISSUE_SHARE)
+
+
+def are_bronchi(air: np.ndarray, hu: np.ndarray, least: int = SPECKS) -> bool:
     """Whether there are enough specks, and of those that are really dark; noise makes many faint ones."""
     specks, black = (ndimage.label(mask)[1] for mask in (air, air & (hu < BLACK_HU)))
-    return specks >= SPECKS and black >= max(BLACK_SPECKS, BLACK_SHARE * specks)
+    return specks >= least and black >= max(BLACK_SPECKS, BLACK_SHARE * specks)
+
+
+def _reached(specks: np.ndarray, above: np.ndarray, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+    """The specks above the diaphragm with those that go on below it, and what lies around them.
+
+    Below there are liver and spleen, as dense as airless lung, so that less is taken there.
+    """
+    chains, count = ndimage.label(dilate(specks, cells.spacing, _CHAIN_MM))
+    sure = np.zeros(count + 1, bool)
+    sure[np.unique(chains[specks & above])] = True
+    specks = specks & sure[chains]
+    near = dilate(specks & above, cells.spacing, _REACH_MM) & above
+    return specks, near | dilate(specks, cells.spacing, _BELOW_MM)
 
 
 def _small(air: np.ndarray, cells: Cells) -> np.ndarray:

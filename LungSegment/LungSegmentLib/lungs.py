@@ -92,7 +92,7 @@ class LungResult:
         airway_sealed: whether trachea and main bronchi ended at their wall, False where they may have leaked.
         trachea_mm: length of the trachea in the scan, 0 where none was found.
         airless_ml: volume of the airless lung in it, which was known by the open bronchi in it.
-        airless_seen_ml: volume of what lies around such bronchi; where it is more, some airless lung is missing.
+        airless_left_ml: volume of what lies around such bronchi and is not in it; where it is much, some is missing.
     """
 
     labels: np.ndarray
@@ -101,7 +101,7 @@ class LungResult:
     airway_sealed: bool = True
     trachea_mm: float = 0.0
     airless_ml: float = 0.0
-    airless_seen_ml: float = 0.0
+    airless_left_ml: float = 0.0
 
     def unfilled(self, volume: CTVolume) -> np.ndarray:
         """(k, j, i) uint8: the labels without vessels, nodules and all else that is dense."""
@@ -155,7 +155,7 @@ def segment(volume: CTVolume, options: LungOptions | None = None, progress: Prog
     steps("Finding the surface")
     _onto_voxels(finished, tree.lumen, cells, axial.array, axial_labels, options.threshold_hu)
     steps("Done")
-    return LungResult(labels, options, two, tree.sealed, tree.length_mm, airless.added_ml, airless.seen_ml)
+    return LungResult(labels, options, two, tree.sealed, tree.length_mm, airless.added_ml, airless.left_ml)
 
 
 def body_of(cells: Cells) -> np.ndarray:

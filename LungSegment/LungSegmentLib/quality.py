@@ -18,6 +18,7 @@ from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
 from .cells import Cells, cells_of
+from .consolidation import BLACK_SHARE, BLACK_SPECKS
 from .lungs import AIRWAY, LEFT, RIGHT, LungResult, body_of
 from .quality_dense import away_from_ribs, behind, bronchi_in_tissue
 from .quality_gas import gas_beside_lungs, gas_in_lungs
@@ -37,16 +38,15 @@ BESIDE_AMBER, BESIDE_RED = 0.10, 0.30
 BESIDE_APICES = 0.15
 """Of small upper parts of lungs. Bases lie beside the domes: only what is behind them is asked for."""
 
-BEHIND_SHARE, BEHIND_MISSING = 0.15, 0.05
+BEHIND_SHARE, BEHIND_MISSING = 0.15, 0.03
 """Share of one lung that ends before the ribs behind it, and volume of what is between, by that of the lungs."""
 
-BRONCHI, BRONCHI_DARK, AIRLESS = 10, 2, 0.025
-"""Specks of air in tissue (single ones are bronchi at the hilum, or noise, which is rarely as dark), and the volume of
-the tissue around them by that of the lungs: less of it is only noted. It is a quarter to two thirds of what is airless.
-"""
+BRONCHI, AIRLESS = 10, 0.025
+"""Specks of air in tissue (single ones are bronchi at the hilum), and the volume of the tissue around them by that of
+the lungs: less of it is only noted. It is a quarter to two thirds of what is airless."""
 
-ADDED_AMBER = 0.14
-"""Airless lung that was added, by the volume of the lungs: where it is much, some of it is still missing."""
+ADDED_AMBER, LEFT_AMBER = 0.2, 0.04
+"""Airless lung that was added, and what lies around bronchi and was not, by the volume of the lungs."""
 
 FRONT_AMBER = 0.45
 PART_ML = 1500.0
@@ -120,7 +120,7 @@ def judge(volume: CTVolume, result: LungResult) -> Light:
         text = f"The scan cuts the lungs at its {' and '.join(cut)}: volumes are those of the part inside the scan."
         notes.append(Sign("cut", text, GREEN))
     signs += _volumes(lungs, cells, cut, figures)
-    signs += _beside(lungs, cells, body, cut, figures, airless=result.airless_ml > 0)
+    signs += _beside(lungs, cells, body, cut, figures)
     signs += _behind(lungs, cells, body, figures)
     signs += _bronchi(lungs, cells, body, figures)
     signs += _added(result, figures)
@@ -204,17 +204,13 @@ def _ratio_below_the_apices(lungs: np.ndarray) -> float:
     return float(left / max(right, 1))
 
 
-def _beside(
-    lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict, *, airless: bool
-) -> list[Sign]:
+def _beside(lungs: np.ndarray, cells: Cells, body: np.ndarray, cut: list[str], figures: dict) -> list[Sign]:
     """Whether the lungs reach the ribs at the sides and the back, as they do unless something dense is between."""
     if "top" in cut:
         return []
     directions = [(side, angle) for side in (LEFT, RIGHT) for angle in range(-12, 49, 6)]
     share = figures["beside"] = away_from_ribs(lungs, cells, body, directions)
     limit = BESIDE_APICES if _is_part(cut, figures) else BESIDE_AMBER
-    if airless:  # where some was seen, half as much tells of more
-        limit /= 2
     if share < limit:
         return []
     text = (
@@ -243,7 +239,7 @@ def _bronchi(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -
     """Whether beside the lungs there is tissue with open bronchi in it, which is airless lung; a little is noted."""
     found = bronchi_in_tissue(lungs, cells, body)
     figures |= {"bronchi": found.specks, "dark_bronchi": found.dark, "airless": found.airless}
-    if found.specks < BRONCHI or found.dark < BRONCHI_DARK:
+    if found.specks < BRONCHI or found.dark < max(BLACK_SPECKS, BLACK_SHARE * found.specks):
         return []
     text = (
         f"Beside the lungs lie {found.specks} specks of air within dense tissue, as bronchi do in consolidated lung,"
@@ -253,15 +249,18 @@ def _bronchi(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -
 
 
 def _added(result: LungResult, figures: dict) -> list[Sign]:
-    """That airless lung was added; only a note where that was little and all that its bronchi show."""
+    """That airless lung was added; only a note where that was not very much and nearly all that its bronchi show."""
     lungs_ml = max(figures["left_ml"] + figures["right_ml"], 1.0)
-    share, seen = result.airless_ml / lungs_ml, result.airless_seen_ml / lungs_ml
-    figures |= {"added": share, "airless_seen": seen}
+    added, left = result.airless_ml / lungs_ml, result.airless_left_ml / lungs_ml
+    figures |= {"added": added, "airless_left": left}
     if not result.airless_ml:
         return []
     text = f"{result.airless_ml:.0f} mL of airless lung, known by the bronchi in it, were added to the lungs."
-    if share > ADDED_AMBER or (seen > AIRLESS and seen > share):
+    if left > LEFT_AMBER:
         return [Sign("airless_added", f"{text} There is more of it than was added: look what is missing.", AMBER)]
+    if added > ADDED_AMBER:
+        text += " That is a large part of the lungs: look at its borders, which no threshold shows."
+        return [Sign("airless_added", text, AMBER)]
     return [Sign("airless_added", text, GREEN)]
 
 
@@ -335,6 +334,7 @@ def _inside(lungs: np.ndarray, cells: Cells, figures: dict) -> list[Sign]:
     signs = []
     lung = np.isin(lungs, (LEFT, RIGHT))
     dense = figures["dense_share"] = float((cells.hu[lung] > DENSE_HU).mean())
+    dense = (dense - figures["added"]) / (1 - figures["added"])  # which has a sign of its own
     if dense > DENSE_AMBER:
         text = f"{100 * dense:.0f} % of the lungs are as dense as tissue: infiltrates, or more than lung was enclosed."
         signs.append(Sign("dense_inside", text, AMBER))

@@ -12,26 +12,16 @@ import numpy as np
 from scipy import ndimage
 
 from .cells import Cells
-from .chest import BONE_HU, RIBS_MM, dome_of, from_the_middle, within_ribs
-from .consolidation import (
-    AIR_HU,
-    AROUND_MM,
-    BLACK_HU,
-    FROM_AIRWAY_MM,
-    FROM_LUNG_MM,
-    FROM_MIDDLE_MM,
-    TISSUE_HU,
-    TISSUE_SHARE,
-)
+from .chest import BONE_HU, RIBS_MM, from_the_middle, lowest_dome, within_ribs
+from .consolidation import AROUND_MM, BLACK_HU, specks_of_air
 from .lungs import AIRWAY, LEFT, RIGHT
-from .shapes import bounding_box, dilate, distance
+from .shapes import bounding_box, dilate
 
 _SLICES_MM = 6.0
 _AWAY_MM = 25.0
 _BEHIND_MM, _BEHIND_MOST_MM, _MUSCLE_MM = 20.0, 80.0, 12.0
 _SPINE_MM = 25.0
 _FROM_RIBS_MM = 6.0
-_SPECK_ML = 5.0
 
 
 def away_from_ribs(
@@ -118,7 +108,8 @@ def behind(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Behind:
             last = len(own) - 1 - own[::-1, columns].argmax(axis=0)
             ribs = near[:, columns] & (np.arange(len(own))[:, None] > last)
             gap = (ribs.argmax(axis=0) - last) * down
-            found.append(np.minimum(gap[ribs.any(axis=0)], _BEHIND_MOST_MM))
+            gap = gap[ribs.any(axis=0)]
+            found.append(gap[gap < _BEHIND_MOST_MM])  # further in front lies the lung before the dome
     left, right = (np.concatenate(found) for found in gaps.values())
     both = np.concatenate([left, right])
     filled = np.maximum(both - _MUSCLE_MM, 0).sum() * across * every * step
@@ -154,31 +145,19 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bron
         body: (k, j, i) bool.
     """
     lung = np.isin(lungs, (LEFT, RIGHT))
-    domes = [dome for dome in (dome_of(lungs == side, cells) for side in (LEFT, RIGHT)) if dome]
-    if not domes:
+    dome = lowest_dome(lungs, cells)
+    if dome is None:
         return Bronchi()
     box = bounding_box(lung, cells.spacing, 0.0)
-    box = (slice(max(box[0].start, min(domes)), box[0].stop), *box[1:])
     hu = cells.hu[box]
-    sizes = [max(3, 2 * int(AROUND_MM / step) + 1) for step in cells.spacing[::-1]]
-    tissue = ndimage.uniform_filter((hu > TISSUE_HU).astype(np.float32), sizes)
-    air = (hu < AIR_HU) & (lungs[box] == 0) & (tissue > TISSUE_SHARE)
-    air &= (np.abs(from_the_middle(lung, cells.spacing[0])) > FROM_MIDDLE_MM)[box[2]]
-    if not air.any():
-        return Bronchi()
-    air &= distance(lung[box], cells.spacing) > FROM_LUNG_MM
-    if (lungs[box] == AIRWAY).any():
-        air &= distance(lungs[box] == AIRWAY, cells.spacing) > FROM_AIRWAY_MM
+    air = specks_of_air(lung, lungs == AIRWAY, cells, box)
+    air[: max(dome - box[0].start, 0)] = False
     if not air.any():
         return Bronchi()
     inside = within_ribs(lung, cells, body, range(box[0].start, box[0].stop), _FROM_RIBS_MM)[:, box[1], box[2]]
     air &= inside
     around = dilate(air, cells.spacing, AROUND_MM) & inside & (lungs[box] == 0)
+    around[: max(dome - box[0].start, 0)] = False
     airless = np.count_nonzero(around) / np.count_nonzero(lung)
-    return Bronchi(_specks(air, cells), _specks(air & (hu < BLACK_HU), cells), airless)
-
-
-def _specks(air: np.ndarray, cells: Cells) -> int:
-    """The number of connected parts that are small."""
-    parts, _ = ndimage.label(air)
-    return int((np.bincount(parts.ravel())[1:] * np.prod(cells.spacing) / 1000 < _SPECK_ML).sum())
+    specks, dark = (ndimage.label(mask)[1] for mask in (air, air & (hu < BLACK_HU)))
+    return Bronchi(specks, dark, airless)
