@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from . import compose_contact
 from . import compose_shapes as shapes
 from .compose_patients import Patient
 from .labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
@@ -40,7 +41,9 @@ class Scene:
     kind: str
 
 
-def scene(patient: Patient, rng: np.random.Generator, own: bool = False, hard: bool = False) -> Scene:
+def scene(
+    patient: Patient, rng: np.random.Generator, own: bool = False, hard: bool = False, contact: bool = False
+) -> Scene:
     """Compose a scene.
 
     Args:
@@ -49,6 +52,7 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False, hard: b
         own: paint the patient's own surroundings (a real table and so on), moved closer or not, instead of made-up
             things.
         hard: more of what is hard: the vertex, pads as dense as tissue, plates under the shoulders.
+        contact: equipment that touches over a known area, or none at all.
     """
     hu, inside, around_hu, step = _posed(patient, rng, own, hard)
     mask = inside > 0.5
@@ -65,7 +69,10 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False, hard: b
         kind = f"{patient.name} own"
         scenery, labels = _own_things(around_hu, mask, at, rng)
     else:
-        layers, kind = _hard_things(at, rng) if hard else _things(at, rng)
+        if contact:
+            layers, kind = compose_contact.things(at, rng, 2 * at.half < _HEAD_MM)
+        else:
+            layers, kind = _hard_things(at, rng) if hard else _things(at, rng)
         for amount, value, label in layers:
             scenery += amount * (value - scenery)
             labels[amount >= 0.5] = label

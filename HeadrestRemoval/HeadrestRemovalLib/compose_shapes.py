@@ -17,6 +17,7 @@ from .labels import HEADREST, OTHER, TABLE
 Layer = tuple[np.ndarray, np.ndarray | float, int]
 
 _CLOSED_MM = 25.0
+_CHANCES = {"mask": 0.18, "strap": 0.12, "blanket": 0.35, "cables": 0.25, "support": 0.1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +97,12 @@ def pressed(at: Around, rng: np.random.Generator) -> list[Layer]:
     pad = np.maximum(depth - thick, edge)
     hu = rng.uniform(-140, 170)
     layers: list[Layer] = []
-    for thickness, dense in _sandwich(rng):
+    for thickness, dense in sandwich(rng):
         body = np.maximum(np.maximum(thick - depth, depth - thick - thickness), low - 10 - at.y)
         body = np.maximum(body, np.abs(at.x) - at.half - 25)
-        layers.append((_share(at, body), _texture(at, dense, rng), HEADREST))
+        layers.append((share(at, body), texture(at, dense, rng), HEADREST))
         thick += thickness
-    layers.append((_share(at, pad), hu + _smooth_noise(at, rng, rng.uniform(0, 15), 3), HEADREST))
+    layers.append((share(at, pad), hu + _smooth_noise(at, rng, rng.uniform(0, 15), 3), HEADREST))
     return layers
 
 
@@ -116,7 +117,7 @@ def board(at: Around, rng: np.random.Generator) -> list[Layer]:
         if rng.random() < 0.5:  # an upright part, such as the edge that the mask is clipped to
             x = np.abs(at.x - middle - side * half) - rng.uniform(2, 7)
             upright = np.maximum(np.maximum(x, line - rng.uniform(5, 45) - at.y), at.y - line - rng.uniform(5, 30))
-            layers.append((_share(at, np.maximum(upright, sides - 8)), hu, TABLE))
+            layers.append((share(at, np.maximum(upright, sides - 8)), hu, TABLE))
     return layers
 
 
@@ -146,15 +147,15 @@ def table(at: Around, rng: np.random.Generator, gap: float | None = None) -> lis
     for _ in range(rng.integers(0, 4)):
         where, depth = rng.uniform(-half, half), mattress + thick * rng.uniform(0.2, 1.6)
         rail = np.maximum(np.abs(at.x - where) - rng.uniform(3, 12), np.abs(at.y - line - depth) - rng.uniform(2, 9))
-        layers.append((_share(at, rail), _hard(rng), TABLE))
+        layers.append((share(at, rail), _hard(rng), TABLE))
     return layers
 
 
-def others(at: Around, rng: np.random.Generator) -> list[Layer]:
-    """Some of: mask, strap, blanket, cables, arm support."""
+def others(at: Around, rng: np.random.Generator, chances: dict[str, float] | None = None) -> list[Layer]:
+    """Some of: mask, strap, blanket, cables, arm support; ``chances`` by these words, None for the usual ones."""
     layers: list[Layer] = []
-    for maker, chance in ((_mask, 0.18), (_strap, 0.12), (_blanket, 0.35), (_cables, 0.25), (_support, 0.1)):
-        if rng.random() < chance:
+    for word, maker in _OTHERS.items():
+        if rng.random() < (chances or _CHANCES)[word]:
             layers += maker(at, rng)
     return layers
 
@@ -168,13 +169,13 @@ def _dish(at: Around, rng: np.random.Generator) -> list[Layer]:
     line = at.back + gap - _rise(at.x, shift, half, rise, power)
     top = np.maximum(rng.uniform(at.front * 0.5, at.back - 15) - at.y, np.abs(at.x - shift) - half - 45)
     layers, depth = [], 0.0
-    for thick, hu in _sandwich(rng):
+    for thick, hu in sandwich(rng):
         # Layers are as thick across the surface as they say, also where it is steep.
         slope = np.abs(np.gradient(line, at.pixel, axis=2))
         across = np.sqrt(1 + np.minimum(slope, 6) ** 2)
         begin, end = line + depth * across, line + (depth + thick) * across
         body = np.maximum(np.maximum(begin - at.y, at.y - end) / across, top)
-        layers.append((_share(at, body), _texture(at, hu, rng), HEADREST))
+        layers.append((share(at, body), texture(at, hu, rng), HEADREST))
         depth += thick
     return layers
 
@@ -189,8 +190,8 @@ def _box(at: Around, rng: np.random.Generator) -> list[Layer]:
     line = at.back + gap - _rise(at.x, 0, wide, rng.uniform(0.5, 1) * (at.back - up), power)
     body = np.maximum(outer, (line - at.y) / 1.3)
     skin = rng.uniform(1.5, 5)
-    layers = [(_share(at, body), _hard(rng), HEADREST)]
-    layers.append((_share(at, body + skin), _texture(at, rng.uniform(-980, -500), rng), HEADREST))
+    layers = [(share(at, body), _hard(rng), HEADREST)]
+    layers.append((share(at, body + skin), texture(at, rng.uniform(-980, -500), rng), HEADREST))
     return layers
 
 
@@ -199,7 +200,7 @@ def _block(at: Around, rng: np.random.Generator) -> list[Layer]:
     line = at.back + _gap(rng) + tilt * at.x + rng.normal(0, 0.08) * at.z
     sides = np.abs(at.x) - at.half - rng.uniform(-25, 60)
     layers, depth = [], 0.0
-    for thick, hu in _sandwich(rng):
+    for thick, hu in sandwich(rng):
         layers.append(_slab(at, line, depth, depth + thick, sides, hu, HEADREST, rng))
         depth += thick
     return layers
@@ -214,10 +215,10 @@ def _moulded(at: Around, rng: np.random.Generator) -> list[Layer]:
     body = np.maximum(np.maximum(outer, up - at.y), gap - which)
     film = rng.uniform(0.5, 2.5)
     hard = rng.uniform(-600, 150) if rng.random() < 0.7 else None
-    inner = _texture(at, rng.uniform(-985, -780), rng, 60)
+    inner = texture(at, rng.uniform(-985, -780), rng, 60)
     if hard is None:
-        return [(_share(at, body), inner, HEADREST)]
-    return [(_share(at, body), hard, HEADREST), (_share(at, body + film), inner, HEADREST)]
+        return [(share(at, body), inner, HEADREST)]
+    return [(share(at, body), hard, HEADREST), (share(at, body + film), inner, HEADREST)]
 
 
 def _cup(at: Around, rng: np.random.Generator) -> list[Layer]:
@@ -229,9 +230,9 @@ def _cup(at: Around, rng: np.random.Generator) -> list[Layer]:
     off = rng.uniform(0, 0.35) * np.maximum(at.back - at.y, 0) ** 1.2 / 3
     depth_of = at.hull - gap - wave - off
     layers, depth = [], 0.0
-    for thick, hu in _sandwich(rng):
+    for thick, hu in sandwich(rng):
         body = np.maximum(np.maximum(depth - depth_of, depth_of - depth - thick), up - at.y)
-        layers.append((_share(at, body), _texture(at, hu, rng), HEADREST))
+        layers.append((share(at, body), texture(at, hu, rng), HEADREST))
         depth += thick
     return layers
 
@@ -250,8 +251,8 @@ def _bolsters(at: Around, rng: np.random.Generator) -> list[Layer]:
         else:
             body = (np.hypot((x - inner - wide / 2) / (wide / 2), (at.y - middle) / tall) - 1) * wide / 2
         film = rng.uniform(0.5, 3)
-        layers.append((_share(at, body), rng.uniform(-500, 120), HEADREST))
-        layers.append((_share(at, body + film), _texture(at, rng.uniform(-980, -750), rng), HEADREST))
+        layers.append((share(at, body), rng.uniform(-500, 120), HEADREST))
+        layers.append((share(at, body + film), texture(at, rng.uniform(-980, -750), rng), HEADREST))
     return layers
 
 
@@ -263,12 +264,12 @@ def _frame(at: Around, rng: np.random.Generator) -> list[Layer]:
     level = rng.uniform(at.z.min(), at.z.max())
     ring = np.maximum(np.abs(far) - bar, np.abs(at.z - level) - rng.uniform(5, 12))
     hu = float(rng.choice([-50.0, rng.uniform(100, 800), rng.uniform(1500, 3000)]))
-    layers = [(_share(at, ring), hu, HEADREST)]
+    layers = [(share(at, ring), hu, HEADREST)]
     for angle in np.radians([40, 140, 220, 320]) + rng.normal(0, 0.1, 4):
         along = at.x * np.cos(angle) + (at.y - middle) * np.sin(angle)
         across = np.hypot(-at.x * np.sin(angle) + (at.y - middle) * np.cos(angle), at.z - level)
         pin = np.maximum(np.maximum(across - rng.uniform(2, 4), -along), far)
-        layers.append((_share(at, pin), hu, HEADREST))
+        layers.append((share(at, pin), hu, HEADREST))
     return layers
 
 
@@ -279,7 +280,7 @@ def _mask(at: Around, rng: np.random.Generator) -> list[Layer]:
     cut = rng.uniform(0, at.back * 0.7)
     body = np.maximum(np.maximum(gap - distance, distance - gap - thick), at.y - cut)
     holes = _smooth_noise(at, rng, 1.0, 2) > rng.uniform(-0.5, 2.5)
-    return [(_share(at, body) * ~holes, rng.uniform(-500, 200), OTHER)]
+    return [(share(at, body) * ~holes, rng.uniform(-500, 200), OTHER)]
 
 
 def _strap(at: Around, rng: np.random.Generator) -> list[Layer]:
@@ -288,7 +289,7 @@ def _strap(at: Around, rng: np.random.Generator) -> list[Layer]:
     middle, half = rng.uniform(at.z.min(), at.z.max()), rng.uniform(8, 25)
     body = np.maximum(np.maximum(gap - at.hull, at.hull - gap - thick), np.abs(at.z - middle) - half)
     body = np.maximum(body, at.y - at.back)
-    return [(_share(at, body), rng.uniform(-800, 50), OTHER)]
+    return [(share(at, body), rng.uniform(-800, 50), OTHER)]
 
 
 def _blanket(at: Around, rng: np.random.Generator) -> list[Layer]:
@@ -299,7 +300,7 @@ def _blanket(at: Around, rng: np.random.Generator) -> list[Layer]:
         thick = rng.uniform(1, 5)
         wave = np.abs(_smooth_noise(at, rng, rng.uniform(2, 12), 12))
         body = np.abs(at.hull - depth - wave) - thick / 2
-        layers.append((_share(at, np.maximum(body, at.y - cut)), _texture(at, rng.uniform(-960, -550), rng), OTHER))
+        layers.append((share(at, np.maximum(body, at.y - cut)), texture(at, rng.uniform(-960, -550), rng), OTHER))
         depth += thick + rng.uniform(0, 6)
     return layers
 
@@ -314,7 +315,7 @@ def _cables(at: Around, rng: np.random.Generator) -> list[Layer]:
             (at.x * np.cos(turn) + at.y * np.sin(turn)) < 0
         )
         body = np.hypot(beside, at.hull - gap - radius) - radius
-        layers.append((_share(at, body), float(rng.choice([rng.uniform(-200, 300), rng.uniform(300, 2500)])), OTHER))
+        layers.append((share(at, body), float(rng.choice([rng.uniform(-200, 300), rng.uniform(300, 2500)])), OTHER))
     return layers
 
 
@@ -326,10 +327,10 @@ def _support(at: Around, rng: np.random.Generator) -> list[Layer]:
     wide, low, tall = rng.uniform(5, 60), rng.uniform(-20, at.back), rng.uniform(4, 40)
     body = np.maximum(np.maximum(inner - x, x - inner - wide), np.abs(at.y - low) - tall)
     hu, film = rng.uniform(-980, -600), rng.uniform(1, 3)
-    return [(_share(at, body), _hard(rng), OTHER), (_share(at, body + film), hu, OTHER)]
+    return [(share(at, body), _hard(rng), OTHER), (share(at, body + film), hu, OTHER)]
 
 
-def _sandwich(rng: np.random.Generator) -> list[tuple[float, float]]:
+def sandwich(rng: np.random.Generator) -> list[tuple[float, float]]:
     """Thicknesses and HU of layers from the head outwards: perhaps a pad, a hard skin, a core, a skin."""
     layers = []
     if rng.random() < 0.45:
@@ -360,7 +361,7 @@ def _span(at: Around, rng: np.random.Generator) -> np.ndarray | float:
     if rng.random() < 0.7:
         return 1.0
     edge = rng.uniform(at.z.min(), at.z.max())
-    return _share(at, (at.z - edge) * rng.choice([-1, 1]))
+    return share(at, (at.z - edge) * rng.choice([-1, 1]))
 
 
 def _slab(
@@ -368,20 +369,21 @@ def _slab(
     rng: np.random.Generator,
 ) -> Layer:  # fmt: skip
     body = np.maximum(np.maximum(line + begin - at.y, at.y - line - end), sides)
-    return _share(at, body), _texture(at, hu, rng), label
+    return share(at, body), texture(at, hu, rng), label
 
 
 def _rise(x: np.ndarray, shift: float, half: float, rise: float, power: int) -> np.ndarray:
     return rise * np.minimum(np.abs(x - shift) / half, 1.6) ** power
 
 
-def _share(at: Around, distance: np.ndarray) -> np.ndarray:
+def share(at: Around, distance: np.ndarray) -> np.ndarray:
     """How much of each voxel is inside a shape with this signed distance."""
     share = np.clip(0.5 - distance / at.pixel, 0, 1).astype(np.float32)
     return np.broadcast_to(share, at.outside.shape)
 
 
-def _texture(at: Around, hu: float, rng: np.random.Generator, most: float = 30) -> np.ndarray | float:
+def texture(at: Around, hu: float, rng: np.random.Generator, most: float = 30) -> np.ndarray | float:
+    """HU of a material: the same everywhere where it is dense, often uneven where it is foam."""
     if hu > -400 or rng.random() < 0.4:
         return hu
     return hu + np.abs(_smooth_noise(at, rng, rng.uniform(5, most), 1.5)) - 10
@@ -396,3 +398,6 @@ def _smooth_noise(at: Around, rng: np.random.Generator, size: float, coarse: flo
     noise *= size / max(float(noise.std()), 1e-6)
     zoom = (1, shape[1] / small[0], shape[2] / small[1])
     return ndimage.zoom(noise, zoom, order=1, grid_mode=True, mode="nearest")
+
+
+_OTHERS = {"mask": _mask, "strap": _strap, "blanket": _blanket, "cables": _cables, "support": _support}

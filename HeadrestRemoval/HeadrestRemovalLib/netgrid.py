@@ -19,6 +19,8 @@ SIZE = 160
 """Cells along each side: a square of 480 mm, which holds a head with its holder or a trunk on its table."""
 STEP_MM = 3.0
 """Slices closer than this are averaged."""
+DEPTH = 5
+"""Slices that the network sees at a time, to tell the one in the middle."""
 AIR_HU = -1000.0
 _BODY_HU = -300.0
 
@@ -73,10 +75,15 @@ def of(axial: CTVolume) -> NetGrid:
     return NetGrid(hu, along, rows, columns)
 
 
-def triples(hu: np.ndarray) -> np.ndarray:
-    """(g, 160, 160, 3): each slice between the one below and the one above, HU / 1000, as the network takes them."""
-    around = np.concatenate([hu[:1], hu, hu[-1:]])
-    return np.stack([around[:-2], around[1:-1], around[2:]], axis=-1).astype(np.float32) / np.float32(1000)
+def stacks(hu: np.ndarray, depth: int = DEPTH) -> np.ndarray:
+    """(g, 160, 160, depth): each slice between those below and above, HU / 1000, as the network takes them."""
+    around = neighbours(np.arange(len(hu)), len(hu), depth)
+    return np.stack([hu[index] for index in around], axis=-1).astype(np.float32) / np.float32(1000)
+
+
+def neighbours(middle: np.ndarray, count: int, depth: int = DEPTH) -> np.ndarray:
+    """(depth, n) which slices lie around these (n,) of so many; the last ones stand for what lies beyond."""
+    return np.clip(middle + np.arange(depth)[:, None] - depth // 2, 0, count - 1)
 
 
 def back(values: np.ndarray, cells: NetGrid, axial: CTVolume) -> Iterator[tuple[int, np.ndarray]]:

@@ -1,7 +1,7 @@
 """U-Nets by name: the project's compact one, which is shipped, and the two that the method came with.
 
 A U-Net (Ronneberger et al., MICCAI 2015) looks at a slice at several resolutions and brings them together again. The
-large ones read a slice of 512 x 512 pixels and tell headrest from the rest; the compact one reads three slices on
+large ones read a slice of 512 x 512 pixels and tell headrest from the rest; the compact one reads five slices on
 cells of 3 mm (see ``netgrid``) and tells all labels apart.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from CTVolumeLib.errors import CTError
 from keras import layers
 
-from .netgrid import SIZE
+from .netgrid import DEPTH, SIZE
 
 LABELS = 5
 WINDOWS_HU = ((-1020.0, -820.0), (-1000.0, 200.0), (-200.0, 200.0), (100.0, 1500.0))
@@ -22,19 +22,19 @@ WINDOWS_HU = ((-1020.0, -820.0), (-1000.0, 200.0), (-200.0, 200.0), (100.0, 1500
 
 
 def compact(size: int = SIZE) -> keras.Model:
-    """The project's own: (160, 160, 3) HU / 1000 -> (160, 160, 5) shares of the labels; 0.2 million parameters.
+    """The project's own: (160, 160, 5) HU / 1000 -> (160, 160, 5) shares of the labels; 0.4 million parameters.
 
     Args:
         size: of the slices, cells; a multiple of 16. The weights are the same for each.
     """
-    picture = keras.Input((size, size, 3), name="hu_per_1000")
-    fine = _windows(3)(picture)
+    picture = keras.Input((size, size, DEPTH), name="hu_per_1000")
+    fine = _windows(DEPTH)(picture)
     levels = [_convolution(fine, 20, 5, stride=2)]
-    for channels in (28, 40, 64):
+    for channels in (32, 56, 96):
         x = _convolution(levels[-1], levels[-1].shape[-1], 3)
         levels[-1] = x
         levels.append(_convolution(x, channels, 3, stride=2))
-    x = _convolution(_convolution(levels.pop(), 64, 3), 64, 3)
+    x = _convolution(_convolution(levels.pop(), 96, 3), 96, 3)
     for skip in reversed(levels):
         x = layers.UpSampling2D(2)(_convolution(x, skip.shape[-1], 1))
         x = _convolution(layers.Concatenate()([x, skip]), skip.shape[-1], 3)

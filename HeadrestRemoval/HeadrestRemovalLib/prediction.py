@@ -86,7 +86,8 @@ def label(
     labels = np.zeros(volume.array.shape, np.uint8)
     axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
     grid = netgrid.of(axial)
-    shares = model.parts[PART].predict(netgrid.triples(grid.hu), progress)
+    network = model.parts[PART]
+    shares = network.predict(netgrid.stacks(grid.hu, network.inputs[0][1][-1]), progress)
     ratio = _onto_voxels(shares, grid, axial, target)
     voxel_ml = float(np.prod(axial.spacing[:2]) * slice_step(axial) / 1000)
     if first is None:

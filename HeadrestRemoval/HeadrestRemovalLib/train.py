@@ -23,7 +23,7 @@ from keras import ops
 
 from . import network, train_pictures, train_scenes
 from .labels import HEADREST, NAMES, PATIENT
-from .netgrid import CELL_MM, SIZE, STEP_MM
+from .netgrid import CELL_MM, DEPTH, SIZE, STEP_MM
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,10 @@ class Settings:
     weight_decay: float = 1e-3
 
 
-STAGES = {"broad": Settings(), "hard": Settings(scenes=380, epochs=10, learning_rate=1.2e-3)}
+STAGES = {
+    "broad": Settings(scenes=380, epochs=20),
+    "contact": Settings(scenes=720, epochs=32, learning_rate=2.5e-3, patience=32),
+}
 """By the name of their folder in the work folder; each begins with the best weights of the one before."""
 
 
@@ -140,7 +143,7 @@ def card(source: train_scenes.Source, records: dict[str, dict]) -> dict:
     return {
         "purpose": "What in a CT is not patient: headrest, table and other equipment. Research use only, not a "
         "medical device.",
-        "input": f"{SIZE} x {SIZE} x 3: a slice between its neighbours, about {STEP_MM:g} mm apart, cells of "
+        "input": f"{SIZE} x {SIZE} x {DEPTH}: a slice among its neighbours, about {STEP_MM:g} mm apart, cells of "
         f"{CELL_MM:g} mm, HU / 1000",
         "outputs": {"shares": [NAMES[value] for value in sorted(NAMES)]},
         "command": f"python -m HeadrestRemovalLib.train --data DIR --seed {last['seed']}",
@@ -162,7 +165,7 @@ def _pipeline(
 ) -> tf.data.Dataset:
     """Batches from the given one on; all that follow, or so many."""
     crop = train_scenes.CROP
-    shapes = tuple(tf.TensorSpec((settings.batch, crop, crop, depth), tf.float32) for depth in (3, network.LABELS))
+    shapes = tuple(tf.TensorSpec((settings.batch, crop, crop, depth), tf.float32) for depth in (DEPTH, network.LABELS))
     batches = tf.data.Dataset.from_generator(
         lambda: islice(train_scenes.batches(paths, settings.batch, seed, first), count), output_signature=shapes
     )

@@ -10,7 +10,7 @@ from CTVolumeLib.files import replacing, write_atomic
 
 from .compose import Scene
 from .labels import HEADREST, OTHER, PATIENT, SEGMENTS, TABLE
-from .netgrid import triples
+from .netgrid import DEPTH, stacks
 
 SLICES = 10
 FOLDER, ANIMATION = "pictures", "training.gif"
@@ -25,14 +25,14 @@ def choose(scenes: list[Scene]) -> tuple[np.ndarray, np.ndarray]:
         scenes: at least ten; of those that hold equipment the first are taken.
 
     Returns:
-        Pictures (10, 160, 160, 3) in HU / 1000 and the true shares (10, 160, 160, 5).
+        Pictures (10, 160, 160, 5) in HU / 1000 and the true shares (10, 160, 160, 5).
     """
     with_equipment = [scene for scene in scenes if scene.shares[..., HEADREST:].any()]
     pictures, shares = [], []
     for scene in (with_equipment + scenes)[:SLICES]:
         amount = scene.shares[..., HEADREST].sum(axis=(1, 2), dtype=float)
         best = int(np.argmax(amount)) if amount.any() else len(scene.hu) // 2
-        pictures.append(triples(scene.hu)[best])
+        pictures.append(stacks(scene.hu)[best])
         shares.append(scene.shares[best].astype(np.float32) / 255)
     return np.stack(pictures), np.stack(shares)
 
@@ -72,7 +72,7 @@ def animate(work: Path, width: int = 1200) -> None:
 def _grey(pictures: np.ndarray) -> np.ndarray:
     """(n, h, w, 3) uint8 of the middle slice."""
     low, high = _WINDOW_HU
-    grey = np.clip((pictures[..., 1] * 1000 - low) / (high - low), 0, 1)
+    grey = np.clip((pictures[..., DEPTH // 2] * 1000 - low) / (high - low), 0, 1)
     return np.repeat((grey * 255).astype(np.uint8)[..., None], 3, axis=-1)
 
 

@@ -13,7 +13,7 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.files import npz_bytes, write_atomic
 
 from . import compose, compose_patients
-from .netgrid import SIZE
+from .netgrid import SIZE, neighbours
 from .split import FIRST_TRAINING_SEED, FIRST_VALIDATION_SEED, validates
 
 PHANTOMS = 0.25
@@ -23,8 +23,12 @@ HEADS = 0.6
 OWN = 0.35
 """Share of scenes of other patients with what really lay around them."""
 FIRST_HARD = 240
-"""Scenes before this number show all there is, the others, with heads only, what is hardest."""
+"""Scenes before this number show all there is, the next, with heads only, what is hardest."""
+FIRST_CONTACT = 380
+"""From this number on equipment touches over a known area."""
 HARD_PHANTOMS = 0.45
+CONTACT_PHANTOMS = 0.35
+CONTACT_HEADS = 0.75
 NOT_OWN = frozenset({"ab01"})
 """Scans with parts of the patient so faint in a slice (a breast that just begins) that they look like a blanket."""
 _PHANTOM_SEEDS = 120
@@ -83,18 +87,19 @@ def make(source: Source, folder: Path, count: int, jobs: int = 1) -> list[Path]:
 def compose_one(source: Source, number: int) -> compose.Scene:
     """The scene with this number; the same each time."""
     rng = np.random.default_rng([source.seed, number, source.part == "validation"])
-    hard = number >= FIRST_HARD
-    if rng.random() < (HARD_PHANTOMS if hard else PHANTOMS):
+    contact = number >= FIRST_CONTACT
+    hard = FIRST_HARD <= number < FIRST_CONTACT
+    if rng.random() < (CONTACT_PHANTOMS if contact else HARD_PHANTOMS if hard else PHANTOMS):
         first = FIRST_VALIDATION_SEED if source.part == "validation" else FIRST_TRAINING_SEED
-        return compose.scene(_phantom(first + int(rng.integers(_PHANTOM_SEEDS)), hard), rng, hard=hard)
+        return compose.scene(_phantom(first + int(rng.integers(_PHANTOM_SEEDS)), hard), rng, hard=hard, contact=contact)
     rows = _rows(source.data, source.part)
     heads = [row for row in rows if row["id"].startswith("hn")]
     others = [row for row in rows if not row["id"].startswith("hn")]
-    use = heads if heads and (not others or rng.random() < HEADS or hard) else others
+    use = heads if heads and (not others or rng.random() < (CONTACT_HEADS if contact else HEADS) or hard) else others
     row = use[rng.integers(len(use))]
     patient = _real(source.data / "vol" / f"{row['id']}.nii.gz", use is heads)
-    own = use is others and rng.random() < OWN and row["id"] not in NOT_OWN
-    return compose.scene(patient, rng, own, hard)
+    own = use is others and not contact and rng.random() < OWN and row["id"] not in NOT_OWN
+    return compose.scene(patient, rng, own, hard, contact)
 
 
 def read(path: Path) -> compose.Scene:
@@ -110,7 +115,7 @@ FROM_ONE = 4
 
 
 def batches(paths: list[Path], size: int, seed: int, first: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Endless batches of slices: pictures (n, 128, 128, 3) in HU / 1000, and shares (n, 128, 128, 5).
+    """Endless batches of slices: pictures (n, 128, 128, 5) in HU / 1000, and shares (n, 128, 128, 5).
 
     Args:
         paths: of scenes.
@@ -129,8 +134,7 @@ def batches(paths: list[Path], size: int, seed: int, first: int = 0) -> Iterator
             one = compose.Scene(one.hu[cut], one.shares[cut], one.kind)
             middles = rng.choice(len(one.hu), FROM_ONE, replace=False)
             hu = one.hu.astype(np.float32) * rng.uniform(0.97, 1.03) + rng.normal(0, 8)
-            around = np.stack([np.clip(middles + step, 0, len(hu) - 1) for step in (-1, 0, 1)])
-            picture = hu[around].transpose(1, 2, 3, 0) / 1000
+            picture = hu[neighbours(middles, len(hu))].transpose(1, 2, 3, 0) / 1000
             if rng.random() < 0.5:
                 picture = picture[..., ::-1]
             share = one.shares[middles].astype(np.float32) / 255

@@ -6,7 +6,7 @@ import csv
 
 import numpy as np
 import pytest
-from HeadrestRemovalLib import compose, compose_patients, compose_shapes, split
+from HeadrestRemovalLib import compose, compose_contact, compose_patients, compose_shapes, split
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
 
 
@@ -113,3 +113,37 @@ def test_held_out_patients_stay_the_same(ct_data):
         held = {row["id"] for row in csv.DictReader(file) if split.held_out(row["patient"])}
     assert {"hn10", "hn101", "hn124", "hn146", "gh01", "head01", "gn01", "ch12"} <= held
     assert not {"hn100", "wb01", "ab05", "hn12"} & held
+
+
+def test_contact_fills_the_gap_up_to_an_area():
+    """A flat rest behind a round back: some of them touch widely, and nothing is drawn where it can't be seen."""
+    _, j, i = np.meshgrid(np.arange(12), np.arange(200), np.arange(200), indexing="ij")
+    mask = np.hypot((j - 80) * 1.5 / 90, (i - 100) * 1.5 / 75) < 1
+    at = compose_shapes.around(mask, 1.5, 3.0)
+    areas = []
+    for seed in range(16):
+        layers = compose_contact.padded(at, np.random.default_rng(seed), HEADREST)
+        solid = np.max([np.broadcast_to(share, mask.shape) for share, _, _ in layers], axis=0) >= 0.5
+        assert {label for _, _, label in layers} == {HEADREST}
+        below = np.roll(solid, -1, axis=1) & mask & ~np.roll(mask, -1, axis=1)
+        areas.append(np.count_nonzero(below) * 1.5 * 3 / 100)
+    assert min(areas) < 10
+    assert 15 < max(areas) < compose_contact.MOST_CM2 * 1.3
+
+
+def test_a_band_lies_on_the_skin():
+    mask = np.zeros((12, 120, 120), bool)
+    mask[:, 30:90, 30:90] = True
+    at = compose_shapes.around(mask, 1.5, 3.0)
+    for seed in range(5):
+        ((share, hu, label),) = compose_contact.band(at, np.random.default_rng(seed))
+        assert label == OTHER
+        assert -450 < hu < 80
+        seen = (share >= 0.5) & ~mask
+        assert seen.any()
+        assert at.outside[seen].max() < 7
+
+
+def test_scenes_of_contact_have_headrests_or_nothing(head):
+    kinds = {compose.scene(head, np.random.default_rng(seed), contact=True).kind for seed in range(14)}
+    assert kinds == {f"{head.name} contact", f"{head.name} nothing"}

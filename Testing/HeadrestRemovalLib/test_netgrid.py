@@ -53,4 +53,5 @@ def test_a_field_larger_than_the_window_is_centred_on_what_is_in_it():
 
 def test_neighbours_of_the_outermost_slices_are_themselves():
     hu = np.arange(3, dtype=np.float32).reshape(3, 1, 1) * np.ones((3, 2, 2), np.float32) * 1000
-    assert netgrid.triples(hu)[:, 0, 0].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+    assert netgrid.stacks(hu, 3)[:, 0, 0].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+    assert netgrid.stacks(hu)[:, 0, 0].tolist() == [[0, 0, 0, 1, 2], [0, 0, 1, 2, 2], [0, 1, 2, 2, 2]]

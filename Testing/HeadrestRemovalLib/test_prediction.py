@@ -41,7 +41,9 @@ def model_of(volume: CTVolume, truth: np.ndarray, change=None) -> SimpleNamespac
     )
     if change:
         change(shares)
-    return SimpleNamespace(name="known", parts={"shares": SimpleNamespace(predict=lambda x, progress=None: shares)})
+    inputs = (("hu_per_1000", (netgrid.SIZE, netgrid.SIZE, netgrid.DEPTH)),)
+    part = SimpleNamespace(inputs=inputs, predict=lambda x, progress=None: shares)
+    return SimpleNamespace(name="known", parts={"shares": part})
 
 
 def lost_ml(labels: np.ndarray, truth: np.ndarray) -> float:

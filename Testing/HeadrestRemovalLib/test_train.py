@@ -11,7 +11,7 @@ import pytest
 from CTVolumeLib.errors import CTError
 from HeadrestRemovalLib import compose, train_scenes
 from HeadrestRemovalLib.labels import HEADREST, PATIENT
-from HeadrestRemovalLib.netgrid import SIZE
+from HeadrestRemovalLib.netgrid import DEPTH, SIZE
 
 keras = pytest.importorskip("keras")
 
@@ -42,7 +42,7 @@ def scenes(tmp_path_factory) -> list[Path]:
 @pytest.mark.parametrize(
     ("name", "given", "result", "parameters"),
     [
-        ("compact", (160, 160, 3), (160, 160, 5), (150_000, 500_000)),
+        ("compact", (160, 160, 5), (160, 160, 5), (150_000, 500_000)),
         ("same-7", (512, 512, 1), (512, 512, 2), (31_000_000, 32_000_000)),
         ("valid-3", (512, 512, 1), (472, 472, 2), (110_000, 120_000)),
     ],
@@ -64,8 +64,8 @@ def test_an_unknown_network_is_said():
 def test_the_compact_network_has_the_same_weights_at_any_size():
     small, whole = network.compact(64), network.compact()
     whole.set_weights(small.get_weights())
-    x = np.zeros((1, SIZE, SIZE, 3), np.float32)
-    x[:, 48:112, 48:112] = np.random.default_rng(0).normal(0, 0.3, (64, 64, 3))
+    x = np.zeros((1, SIZE, SIZE, DEPTH), np.float32)
+    x[:, 48:112, 48:112] = np.random.default_rng(0).normal(0, 0.3, (64, 64, DEPTH))
     shares = np.asarray(whole(x, training=False))
     assert shares.sum(axis=-1) == pytest.approx(1, abs=1e-5)
 
@@ -86,12 +86,12 @@ def test_the_seam_counts_more():
 def test_a_batch_has_its_number(scenes):
     first, second = (batch for batch, _ in zip(train_scenes.batches(scenes, 8, seed=1), range(2)))
     again = next(train_scenes.batches(scenes, 8, seed=1, first=1))
-    assert first[0].shape == (8, 128, 128, 3)
+    assert first[0].shape == (8, 128, 128, DEPTH)
     assert first[1].shape == (8, 128, 128, 5)
     assert np.array_equal(second[0], again[0])
     assert not np.array_equal(first[0], second[0])
     # what is dense is patient or headrest, wherever the picture was cut and turned
-    dense = first[0][..., 1] > -0.5
+    dense = first[0][..., DEPTH // 2] > -0.5
     assert np.array_equal(dense, first[1][..., 1:].sum(axis=-1) > 0.5)
 
 
@@ -125,7 +125,7 @@ def test_a_short_training_learns_shows_and_goes_on(scenes, tmp_path):
     log = (tmp_path / "whole" / "log.csv").read_text().splitlines()
     losses = [float(line.split(",")[1]) for line in log[1:]]
     assert losses[1] < losses[0]
-    assert model.input_shape == (None, SIZE, SIZE, 3)
+    assert model.input_shape == (None, SIZE, SIZE, DEPTH)
 
     from PIL import Image
 
@@ -141,5 +141,5 @@ def test_a_short_training_learns_shows_and_goes_on(scenes, tmp_path):
 
 def test_the_same_ten_slices_show_equipment(scenes):
     pictures, truth = train_pictures.choose([train_scenes.read(path) for path in scenes])
-    assert pictures.shape == (10, SIZE, SIZE, 3)
+    assert pictures.shape == (10, SIZE, SIZE, DEPTH)
     assert (truth[..., HEADREST] > 0.5).any(axis=(1, 2)).all()
