@@ -4,9 +4,8 @@ Thresholds fail where lung is as dense as the tissue around it. That shows: betw
 something, what surrounds them is neither air nor tissue, one lung is far smaller than the other, gas that is no lung is
 in the mask, the airways have no wall, the lungs have a shape that no chest has. Each sign has its own sentence. Limits
 were set on the scans of Docs/Lungs.md and on those made ill by ``evaluation_ill``, and are measured on others. Those
-for what is behind the lungs and for bronchi in tissue were set on scans that were made ill in both ways, of 7 patients
-with references (ab04, ab05, ch02, ch11, ch12, ch13, tb02) and of 7 without; what is said where airless lung was added,
-on consolidations in ab04, ch11, ch12, ch13, ch17, ch19 and ch21.
+for what is behind the lungs, for bronchi in tissue and for airless lung that was added were set on scans that were made
+ill in both ways, of all patients with references.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
 from .cells import Cells, cells_of
-from .consolidation import BLACK_SHARE, BLACK_SPECKS
+from .consolidation import are_bronchi
 from .lungs import AIRWAY, LEFT, RIGHT, LungResult, body_of
 from .quality_dense import away_from_ribs, behind, bronchi_in_tissue
 from .quality_gas import gas_beside_lungs, gas_in_lungs
@@ -41,9 +40,9 @@ BESIDE_APICES = 0.15
 BEHIND_SHARE, BEHIND_MISSING = 0.15, 0.03
 """Share of one lung that ends before the ribs behind it, and volume of what is between, by that of the lungs."""
 
-BRONCHI, AIRLESS = 10, 0.025
-"""Specks of air in tissue (single ones are bronchi at the hilum), and the volume of the tissue around them by that of
-the lungs: less of it is only noted. It is a quarter to two thirds of what is airless."""
+AIRLESS = 0.025
+"""Volume of the tissue around bronchi by that of the lungs: less is only noted. It is a quarter to two thirds of what
+is airless."""
 
 ADDED_AMBER, LEFT_AMBER = 0.2, 0.04
 """Airless lung that was added, and what lies around bronchi and was not, by the volume of the lungs."""
@@ -239,7 +238,7 @@ def _bronchi(lungs: np.ndarray, cells: Cells, body: np.ndarray, figures: dict) -
     """Whether beside the lungs there is tissue with open bronchi in it, which is airless lung; a little is noted."""
     found = bronchi_in_tissue(lungs, cells, body)
     figures |= {"bronchi": found.specks, "dark_bronchi": found.dark, "airless": found.airless}
-    if found.specks < BRONCHI or found.dark < max(BLACK_SPECKS, BLACK_SHARE * found.specks):
+    if not are_bronchi(found.specks, found.dark):
         return []
     text = (
         f"Beside the lungs lie {found.specks} specks of air within dense tissue, as bronchi do in consolidated lung,"

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from .cells import Cells
 from .chest import BONE_HU, RIBS_MM, from_the_middle, lowest_dome, within_ribs
-from .consolidation import AROUND_MM, BLACK_HU, specks_of_air
+from .consolidation import AROUND_MM, count, specks_of_air
 from .lungs import AIRWAY, LEFT, RIGHT
 from .shapes import bounding_box, dilate
 
@@ -136,8 +136,7 @@ class Bronchi:
 def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bronchi:
     """Specks of air in tissue beside the lungs, which bronchi in airless lung are.
 
-    Looked for within the ribs and above both domes (below there is bowel); none where the scan holds no dome. Large
-    airways, and what lies in the middle as the oesophagus does, are left out.
+    Looked for within the ribs and above the lower dome, since below there is bowel.
 
     Args:
         lungs: (k, j, i) labels of the cells.
@@ -149,7 +148,6 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bron
     if dome is None:
         return Bronchi()
     box = bounding_box(lung, cells.spacing, 0.0)
-    hu = cells.hu[box]
     air = specks_of_air(lung, lungs == AIRWAY, cells, box)
     air[: max(dome - box[0].start, 0)] = False
     if not air.any():
@@ -159,5 +157,4 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bron
     around = dilate(air, cells.spacing, AROUND_MM) & inside & (lungs[box] == 0)
     around[: max(dome - box[0].start, 0)] = False
     airless = np.count_nonzero(around) / np.count_nonzero(lung)
-    specks, dark = (ndimage.label(mask)[1] for mask in (air, air & (hu < BLACK_HU)))
-    return Bronchi(specks, dark, airless)
+    return Bronchi(*count(air, cells.hu[box]), airless)
