@@ -4,7 +4,8 @@
 2. The patient is the thick parts of tissue with all they enclose (``body``).
 3. Equipment is what is solid and no patient, and what is fainter, but more than air (``faint``).
 4. What is equipment is told apart into headrest, table and others by where it lies (``kinds``).
-5. Surfaces are found on the scan's own voxels (``surface``), and pads as dense as tissue are taken off (``pads``).
+5. Surfaces are found on the scan's own voxels (``surface``); pads as dense as tissue (``pads``) and sheets over the
+   skin of the head (``sheets``) are taken off.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 
 from . import body as bodies
-from . import faint, kinds, kmeans, pads, surface
+from . import faint, kinds, kmeans, pads, sheets, surface
 from .contact import contact_cm2
 from .grid import Cells, cells_of
 from .labels import EQUIPMENT, PATIENT
@@ -82,6 +83,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     step = tuple(size / factor for size, factor in zip(cells.spacing[::-1], cells.factors))
     pads.take(target, axial.array, step, cells.factors)
+    sheets.take(target, axial.array, body.head, step, cells.factors)
     steps("Done")
     return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), warnings_of(volume, labels, body.cut))
 

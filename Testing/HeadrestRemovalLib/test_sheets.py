@@ -1,0 +1,100 @@
+"""Masks and straps over the skin of the head."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, sheets
+from HeadrestRemovalLib.labels import OTHER, PATIENT
+
+STEP = (3.0, 1.0, 1.0)
+FACTORS = (1, 2, 2)
+SHAPE = (50, 200, 180)
+
+
+def head(sheet_hu=None, gap=4.0, share=1.0, dark=None):
+    """An upright cylinder of tissue, a sheet of 3 mm over the part of its front that ``share`` says.
+
+    Args:
+        sheet_hu: of the sheet, None without one.
+        gap: mm between skin and sheet where it lies free; it lies on at every fifth part of its height.
+        share: of the front that it covers.
+        dark: HU of what fills the gap, None for air.
+
+    Returns:
+        HU, labels as clustering leaves them (the sheet is the patient's) and what is sheet.
+    """
+    k, j, i = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    away = np.hypot(j - 100.0, i - 90.0) - 75 + 0.0 * k  # mm from the skin
+    hu = -1000 + 1030 * np.clip(0.5 - away, 0, 1)
+    body, sheet = away < 0, np.zeros(SHAPE, bool)
+    if sheet_hu is not None:
+        near = gap * (k % 10 > 1)
+        front = (j < 100) & (np.abs(i - 90) < 75 * share) & (k > 2)
+        cover = np.clip(1.5 - np.abs(away - near - 1.5) + 0.5, 0, 1) * front * (away > -0.5)
+        if dark is not None:
+            hu = np.where((away > 0.5) & (away < near) & front, dark, hu)
+        hu += cover * (sheet_hu - hu)
+        sheet = front & (away >= near) & (away < near + 3) & ~body
+        labels = np.where(body | (front & (away < near + 3)), PATIENT, 0)
+    else:
+        labels = np.where(body, PATIENT, 0)
+    hu += 8 * np.random.default_rng(0).standard_normal(SHAPE)
+    return hu.astype(np.int16), labels.astype(np.uint8), sheet
+
+
+def take(hu, labels):
+    sheets.take(labels, hu, np.ones(SHAPE[0], bool), STEP, FACTORS)
+    return labels
+
+
+@pytest.mark.parametrize("sheet_hu", [-150.0, 100.0])
+def test_a_mask_goes_and_the_skin_beneath_it_stays(sheet_hu):
+    hu, labels, sheet = head(sheet_hu)
+    body = (labels == PATIENT) & ~sheet & (hu > -300)
+    inside = body & (np.hypot(*np.ogrid[-100:100, -90:90]) < 75)
+    take(hu, labels)
+    assert np.mean(labels[sheet] == OTHER) > (0.9 if sheet_hu < 0 else 0.75)  # what lies on is as dense as skin
+    assert np.mean(labels[inside] != PATIENT) < 5e-4
+
+
+def test_a_head_without_a_sheet_stays():
+    hu, labels, _ = head()
+    before = labels.copy()
+    assert np.array_equal(take(hu, labels), before)
+
+
+def test_what_covers_as_little_as_an_ear_stays():
+    hu, labels, _ = head(0.0, share=0.12)
+    before = labels.copy()
+    assert np.array_equal(take(hu, labels), before)
+
+
+def test_what_lies_over_the_trunk_stays():
+    hu, labels, _ = head(-150.0)
+    before = labels.copy()
+    sheets.take(labels, hu, np.zeros(SHAPE[0], bool), STEP, FACTORS)
+    assert np.array_equal(labels, before)
+
+
+def test_hair_under_a_mask_stays():
+    hu, labels, sheet = head(-100.0, gap=6.0, dark=-800.0)
+    hair = (labels == PATIENT) & (hu < -720) & (hu > -880) & ~sheet
+    take(hu, labels)
+    assert np.mean(labels[sheet] == OTHER) > 0.8
+    assert np.mean(labels[hair] == PATIENT) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spacing", [(2.0, 2.0, 3.0), (1.0, 1.0, 2.0)])
+def test_a_mask_on_a_head_with_ears_and_nose(spacing):
+    case = evaluation_cases.make(evaluation_cases.phantom_head(911, spacing=spacing), "mask and frame")
+    row = evaluation.run(case, evaluation.CLUSTERING)
+    assert row.left_seen_percent < 2
+    assert row.lost_percent < 0.1
+
+
+@pytest.mark.slow
+def test_no_ear_or_nose_is_taken_for_a_mask():
+    case = evaluation_cases.make(evaluation_cases.phantom_head(911), "no equipment")
+    assert (cluster.label(case.volume).labels <= PATIENT).all()
