@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from CTVolumeLib.files import write_atomic
 
-from .evaluation_cases import LEFT_OUT
+from .evaluation_cases import LEFT_OUT, NOT_ON
 
 if TYPE_CHECKING:
     from .evaluation import Row
@@ -81,7 +81,8 @@ def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, 
             " heads and bodies, known voxel by voxel since their scans end at the skin or clear of the table, with"
             " equipment drawn into the air around them (`evaluation_cases.py`). Neither these people nor these shapes"
             " were used to train the network. Cases of one person are not independent."
-            + "".join(f" {name} is left out: {reason}." for name, reason in LEFT_OUT.items()),
+            + "".join(f" {name} is left out: {reason}." for name, reason in LEFT_OUT.items())
+            + "".join(f" {name} is not used for *{kind}*: {reason}." for (name, kind), reason in NOT_ON.items()),
             "",
             *_summary(rows, methods),
             *_by_kind(rows, methods),
