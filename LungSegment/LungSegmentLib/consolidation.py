@@ -31,11 +31,15 @@ AROUND_MM, TISSUE_SHARE = 12.0, 0.6
 FROM_LUNG_MM, FROM_AIRWAY_MM, FROM_MIDDLE_MM = 5.0, 15.0, 20.0
 """Specks have so much tissue around them, and lie so far from lung, airways and the middle between the lungs."""
 
+_GROUP = 3
+"""So many specks lie near each other; single ones are noise."""
+
 _MEAN_MM = 6.0
 _SPECK_FROM_RIBS_MM, _FROM_RIBS_MM = 8.0, 1.0
 _GAP_MM, _REACH_MM, _HOLE_MM2 = 20.0, 25.0, 150.0
 _WALL_MM = 4.0
 _CHAIN_MM, _BELOW_MM = 8.0, 12.0
+
 """Specks go on below the diaphragm with gaps of up to twice the first; so much around them is lung."""
 
 
@@ -81,7 +85,7 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     )
     density = _density(hu, cells)
     soft = _mean((hu > -150) & (density < SOFT_HU), AROUND_MM, cells)
-    specks = air & deep & (soft < SOFT_SHARE)
+    specks = _in_groups(air & deep & (soft < SOFT_SHARE), cells)
     if not are_bronchi(*count(specks & above, hu)):
         return nothing
     from_middle = from_the_middle(lung, cells.spacing[0])[box[2]]
@@ -125,6 +129,14 @@ def count(air: np.ndarray, hu: np.ndarray) -> tuple[int, int]:
 def are_bronchi(specks: int, dark: int) -> bool:
     """Whether there are enough specks, and of those that are really dark; noise makes many faint ones."""
     return specks >= _SPECKS and dark >= max(_BLACK_SPECKS, _BLACK_SHARE * specks)
+
+
+def _in_groups(specks: np.ndarray, cells: Cells) -> np.ndarray:
+    """The specks that have others near them."""
+    groups, number = ndimage.label(dilate(specks, cells.spacing, AROUND_MM))
+    each, found = ndimage.label(specks)
+    first = ndimage.maximum(groups, each, np.arange(1, found + 1)).astype(int)  # a speck lies in one group
+    return specks & (np.bincount(first, minlength=number + 1) >= _GROUP)[groups]
 
 
 def _reached(specks: np.ndarray, above: np.ndarray, cells: Cells) -> tuple[np.ndarray, np.ndarray]:

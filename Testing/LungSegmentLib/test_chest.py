@@ -87,3 +87,22 @@ def test_small_pockets_of_air_are_specks_and_the_rim_of_bowel_is_none():
     assert specks[bronchi & ~bowel].any()
     assert not specks[bowel].any()
     assert not specks[lung].any()
+
+
+def test_a_single_speck_in_the_heart_takes_nothing_in(body):
+    """Airless lung at the right with many bronchi, and one speck of noise far away, at the left before the heart."""
+    inside, ribs = ring()
+    columns, heights = np.arange(SHAPE[2]), np.arange(SHAPE[0])[:, None, None]
+    lung = inside & (np.abs(columns - 50) > 10)
+    airless = lung & (columns < 40) & (heights > 14)
+    heart = ball((25, 30, 66), 40.0)
+    lung &= ~(heart | airless)
+    bronchi = np.zeros(SHAPE, bool)
+    bronchi[18:38:4, 20:60:6, 12:36:6] = True
+    noise = np.zeros(SHAPE, bool)
+    noise[25, 30, 66] = True
+    cells = cells_with((ribs, 600), (lung, -850), (airless, 50), (heart, 50), (airless & bronchi | noise, -800))
+    labels = np.where(lung, np.where(columns < 50, 2, 1), 0).astype(np.uint8)
+    found = consolidation.airless_lung(labels, np.zeros(SHAPE, bool), cells, body)
+    assert (found.labels == 2)[airless].mean() > 0.4
+    assert not found.labels[:, :, 50:].any()
