@@ -29,10 +29,13 @@ BODIES = ("ga02", "ga03")
 LEFT_OUT = {"hn10": "a real plate beneath the left shoulder lies within its outline, so that its truth is wrong"}
 """Of these, who is not measured, and why; they keep their turn, so that the others' cases stay the same."""
 
-NOT_ON = {
-    ("hn172", "mask and frame"): "in some slices the nose is so open that the mask drawn outside the patient fills it"
+INSTEAD = {
+    ("hn172", "mask and frame"): (
+        "hn124",
+        "its nose is so open that the mask, drawn outside the patient, fills it, as in hn101, hn182 and hn187",
+    )
 }
-"""Whose outline is no use for a class, and why; the next of ``HEADS`` takes the turn."""
+"""Who takes whose turn in a class, and why."""
 
 _SKIN_HU = -350
 _FINEST_MM = 3.1
@@ -237,8 +240,7 @@ def composed_cases(data: Path) -> list[Callable[[], Case]]:
         count = 4 if kind in CONTACT or kind in ("not touching", "gap 1 mm") else 2
         for turn in range(count):
             head = HEADS[(number + turn * 2) % len(HEADS)]
-            if (head, kind) in NOT_ON:
-                head = HEADS[(number + turn * 2 + 2) % len(HEADS)]
+            head, _ = INSTEAD.get((head, kind), (head, ""))
             if head not in LEFT_OUT:
                 makers.append(_later(_composed, data, head, kind, number + turn))
     for body in BODIES:

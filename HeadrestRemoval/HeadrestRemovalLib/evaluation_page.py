@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from CTVolumeLib.files import write_atomic
 
-from .evaluation_cases import LEFT_OUT, NOT_ON
+from .evaluation_cases import INSTEAD, LEFT_OUT
 
 if TYPE_CHECKING:
     from .evaluation import Row
@@ -33,7 +33,9 @@ _LIMITS = (
     " the result says so (`touching`). Up to 120 cm2 behind the patient it follows the free skin around, and the"
     " material of what is pressed, which may cost a few mL of tissue; beyond that, and beside or in front of the"
     " patient, such equipment stays.",
-    "- Thin sheets on the skin, as straps and masks, stay for a large part.",
+    "- Sheets over the skin of the head, as masks and straps, are found where a gap shows beneath them over some 100"
+    " cm2, and followed from there as far as they are fainter than skin. What is as dense as skin and lies on it"
+    " without a gap stays, and so do narrow straps on bare skin, and all sheets below the head.",
     "- A picture that cuts the patient is told (`truncated`).",
 )
 
@@ -82,7 +84,10 @@ def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, 
             " equipment drawn into the air around them (`evaluation_cases.py`). Neither these people nor these shapes"
             " were used to train the network. Cases of one person are not independent."
             + "".join(f" {name} is left out: {reason}." for name, reason in LEFT_OUT.items())
-            + "".join(f" {name} is not used for *{kind}*: {reason}." for (name, kind), reason in NOT_ON.items()),
+            + "".join(
+                f" {other} takes the turn of {name} in *{kind}*: {reason}."
+                for (name, kind), (other, reason) in INSTEAD.items()
+            ),
             "",
             *_summary(rows, methods),
             *_by_kind(rows, methods),
