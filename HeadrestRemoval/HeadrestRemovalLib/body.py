@@ -23,7 +23,7 @@ OPEN_MM = 4.0
 
 _EAR_MM, _EAR_ML = 28.0, 25.0
 _CRUMB_MM, _CRUMB_ML = 8.0, 1.0
-_NOSE_MM, _RIM_MM = 18.0, 5.0
+_NOSE_MM, _RIM_MM, _METAL_HU = 18.0, 5.0, 800
 _PART_ML, _SURE_ML = 0.4, 3.0
 _RAIL_MM = 22.0
 _WALL_MM, _SKIN_HU = 10.0, -550
@@ -188,10 +188,11 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
     small = touches & (farthest < _EAR_MM) & (parts.millilitres < _EAR_ML)
     on_head = parts.touching(np.broadcast_to(head[:, None, None], body.shape))
     small |= on_head & (nearest < _CRUMB_MM) & (farthest < _EAR_MM) & (parts.millilitres < _CRUMB_ML)
-    result = parts.chosen(small)
+    metal = parts.mean_hu > _METAL_HU  # pins of a frame
+    result = parts.chosen(small & ~metal)
     # Of larger ones what is near: on the head as far as an ear goes, elsewhere as a fold of skin.
     reach = np.where(head, _NOSE_MM, _RIM_MM)[:, None, None]
-    result |= parts.chosen(touches & ~small) & (away <= reach)
+    result |= parts.chosen(touches & ~small & ~metal) & (away <= reach)
     return result
 
 
