@@ -40,14 +40,19 @@ def lowest_dome(lungs: np.ndarray, cells: Cells) -> int | None:
 def bone_of(cells: Cells, body: np.ndarray) -> np.ndarray:
     """(k, j, i) bool: bone as thin as ribs: no blood full of contrast medium, and no cells that noise makes dense."""
     dense = (cells.hu > BONE_HU) & body
-    radius = int(np.ceil(_THICK_MM / cells.spacing[0]))
-    disc = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
-    thick = ndimage.binary_erosion(dense, disc[None])
-    dense &= ~dilate(thick, (*cells.spacing[:2], 1e3), (radius + 2) * cells.spacing[0])
+    dense &= ~dilate(blood_of(cells.hu, cells), (*cells.spacing[:2], 1e3), 2 * cells.spacing[0])
     labels, _ = ndimage.label(dense)
     large = np.bincount(labels.ravel()) * np.prod(cells.spacing) / 1000 > _BONE_ML
     large[0] = False
     return large[labels]
+
+
+def blood_of(hu: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool of a part of the cells: heart and large vessels full of contrast medium, thicker than ribs."""
+    radius = int(np.ceil(_THICK_MM / cells.spacing[0]))
+    disc = np.hypot(*np.mgrid[-radius : radius + 1, -radius : radius + 1]) <= radius
+    thick = ndimage.binary_erosion(hu > BONE_HU, disc[None])
+    return dilate(thick, (*cells.spacing[:2], 1e3), radius * cells.spacing[0])
 
 
 def from_the_middle(lung: np.ndarray, across: float) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from .cells import Cells
-from .chest import from_the_middle, lowest_dome, within_ribs
+from .chest import blood_of, from_the_middle, lowest_dome, within_ribs
 from .shapes import bounding_box, close, dilate, fill
 from .sides import LEFT, RIGHT
 
@@ -31,8 +31,8 @@ AROUND_MM, TISSUE_SHARE = 12.0, 0.6
 FROM_LUNG_MM, FROM_AIRWAY_MM, FROM_MIDDLE_MM = 5.0, 15.0, 20.0
 """Specks have so much tissue around them, and lie so far from lung, airways and the middle between the lungs."""
 
-_GROUP = 3
-"""So many specks lie near each other; single ones are noise."""
+_FROM_BLOOD_MM, _GROUP = 12.0, 3
+"""Beside blood full of contrast medium sharp kernels make dark rims; single specks are noise."""
 
 _MEAN_MM = 6.0
 _SPECK_FROM_RIBS_MM, _FROM_RIBS_MM = 8.0, 1.0
@@ -76,7 +76,7 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     above = np.arange(box[0].start, box[0].stop)[:, None, None] >= dome
     hu, own = cells.hu[box], lung[box]
     air = specks_of_air(lung, lumen, cells, box)
-    if not are_bronchi(*count(air & above, hu)):
+    if count(air & above, hu)[0] < _SPECKS:
         return nothing
     slices = range(box[0].start, box[0].stop)
     chest, deep = (
@@ -85,7 +85,8 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     )
     density = _density(hu, cells)
     soft = _mean((hu > -150) & (density < SOFT_HU), AROUND_MM, cells)
-    specks = _in_groups(air & deep & (soft < SOFT_SHARE), cells)
+    edges = dilate(blood_of(hu, cells), cells.spacing, _FROM_BLOOD_MM)
+    specks = _in_groups(air & deep & (soft < SOFT_SHARE) & ~edges, cells)
     if not are_bronchi(*count(specks & above, hu)):
         return nothing
     from_middle = from_the_middle(lung, cells.spacing[0])[box[2]]

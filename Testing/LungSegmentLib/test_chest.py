@@ -106,3 +106,22 @@ def test_a_single_speck_in_the_heart_takes_nothing_in(body):
     found = consolidation.airless_lung(labels, np.zeros(SHAPE, bool), cells, body)
     assert (found.labels == 2)[airless].mean() > 0.4
     assert not found.labels[:, :, 50:].any()
+
+
+def test_dark_rims_of_blood_full_of_contrast_medium_are_no_bronchi(body):
+    """As sharp kernels make them: the same specks are bronchi in tissue without such blood beside them."""
+    inside, ribs = ring()
+    heart = ball((20, 40, 40), 30.0)
+    lung = inside & ~ball((20, 40, 40), 60.0)
+    rim = np.zeros(SHAPE, bool)
+    rim[8:34:3, 22:60:4, 22:62:4] = True
+    rim &= ball((20, 40, 40), 39.0) & ~heart
+    labels = np.where(lung, np.where(np.arange(SHAPE[2]) < 50, 2, 1), 0).astype(np.uint8)
+    added = [
+        consolidation.airless_lung(
+            labels, np.zeros(SHAPE, bool), cells_with((ribs, 600), (lung, -850), (heart, hu), (rim, -800)), body
+        ).added_ml
+        for hu in (50, 350)
+    ]
+    assert added[0] > 50
+    assert added[1] == 0
