@@ -35,7 +35,12 @@ _FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__
 _CUT = 0.6
 """Share of equipment in what is not air, above which a voxel goes to the equipment."""
 _FULL, _SOME = 0.5, 0.12
-_HARD_HU = -750
+_HARD_HU = -900
+"""What is fainter and only in part equipment is air beside it; foam between two plates is not."""
+_CERTAIN, _REACH, _LEAST_ML = 0.85, 1, 2.0
+"""Share of equipment in what is not air that is certain, how many cells around it may be equipment, too, and how much
+there must be together: on the nape and where shoulders begin, the network suspects thin layers of skin."""
+_ONE_KIND = 0.7
 _SUPPORTED, _HAIRY = 0.17, 0.3
 _SECTION = 0.6
 _TAKE = 0.72
@@ -88,6 +93,7 @@ def label(
     grid = netgrid.of(axial)
     network = model.parts[PART]
     shares = network.predict(netgrid.stacks(grid.hu, network.inputs[0][1][-1]), progress)
+    shares = _settled(shares, grid)
     ratio = _onto_voxels(shares, grid, axial, target)
     voxel_ml = float(np.prod(axial.spacing[:2]) * slice_step(axial) / 1000)
     if first is None:
@@ -99,6 +105,39 @@ def label(
     _merge(target, given, ratio, axial.array, voxel_ml)
     cut = any(code == TRUNCATED for code, _ in first.warnings)
     return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings_of(volume, labels, cut))
+
+
+def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
+    """Shares in which equipment is only near cells where it is certain, and of one kind where most of a piece is.
+
+    Args:
+        shares: (g, 160, 160, 5) of the network.
+        grid: where they lie.
+    """
+    shares = shares.copy()
+    equipment = shares[..., HEADREST:].sum(axis=-1)
+    some = shares[..., PATIENT] + equipment
+    sure = (some > _SOME) & (equipment > _CERTAIN * some)
+    cell_ml = netgrid.CELL_MM**2 * _step(grid) / 1000
+    parts, count = ndimage.label(sure, np.ones((3, 3, 3), bool))
+    large = np.bincount(parts.ravel(), (equipment * sure).ravel(), count + 1) * cell_ml > _LEAST_ML
+    large[0] = False
+    doubtful = ~ndimage.binary_dilation(large[parts], np.ones((3, 3, 3), bool), iterations=_REACH)
+    shares[doubtful, PATIENT] = some[doubtful]
+    shares[doubtful, HEADREST:] = 0
+    equipment[doubtful] = 0
+    parts, count = ndimage.label(equipment > _FULL / 2, np.ones((3, 3, 3), bool))
+    amounts = np.stack([np.bincount(parts.ravel(), shares[..., kind].ravel(), count + 1) for kind in EQUIPMENT])
+    clear = amounts.max(axis=0) > _ONE_KIND * amounts.sum(axis=0)
+    clear[0] = False
+    piece = clear[parts]
+    kinds = np.eye(len(EQUIPMENT), dtype=shares.dtype)[amounts.argmax(axis=0)[parts[piece]]]
+    shares[piece, HEADREST:] = kinds * equipment[piece][:, None]
+    return shares
+
+
+def _step(grid: netgrid.NetGrid) -> float:
+    return float(grid.along[1] - grid.along[0]) if len(grid.along) > 1 else netgrid.STEP_MM
 
 
 def _onto_voxels(shares: np.ndarray, grid: netgrid.NetGrid, axial: CTVolume, labels: np.ndarray) -> np.ndarray:

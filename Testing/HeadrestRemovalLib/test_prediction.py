@@ -101,6 +101,43 @@ def test_an_unsure_network_changes_nothing():
     assert lost_ml(result.labels, truth) == 0
 
 
+def test_a_layer_of_skin_that_the_network_only_suspects_stays():
+    """On the nape, say: no equipment that is certain lies near."""
+    volume, truth = scene(3.0)
+
+    def suspicious(shares: np.ndarray) -> None:
+        patient, front = shares[..., PATIENT], np.arange(netgrid.SIZE)[:, None] < 50
+        layer = 0.75 * np.where(front, patient, 0)
+        shares[..., PATIENT] -= layer
+        shares[..., HEADREST] += layer
+
+    changed = model_of(volume, truth, suspicious)
+    assert (changed.parts["shares"].predict(None)[..., HEADREST] > 0.7).sum() > 1000
+    assert lost_ml(prediction.label(volume, model=changed).labels, truth) < 0.5
+
+
+def test_a_piece_has_one_kind():
+    """A corner of the headrest that looks like a table is the headrest's."""
+    volume, truth = scene(3.0)
+    seen = truth.copy()
+    seen[:4, 125:][truth[:4, 125:] == HEADREST] = TABLE
+    result = prediction.label(volume, model=model_of(volume, seen))
+    headrest = truth == HEADREST
+    assert np.count_nonzero(result.labels[headrest] == TABLE) == 0
+    assert np.count_nonzero(result.labels[truth == TABLE] == TABLE) > 0.9 * np.count_nonzero(truth == TABLE)
+
+
+def test_foam_between_plates_goes_with_them():
+    """Two plates of 1.5 mm with 3 mm of foam: no cell is full of either."""
+    volume, truth = scene(3.0)
+    hu = volume.array.copy()
+    for rows, value in ((slice(142, 143), 60), (slice(143, 145), -860), (slice(145, 146), 60)):
+        truth[:, rows], hu[:, rows] = TABLE, value
+    truth[:, 146:], hu[:, 146:] = BACKGROUND, -1000
+    result = prediction.label(volume.with_array(hu), model=model_of(volume.with_array(hu), truth))
+    assert (result.labels[:, 142:146, 20:120] == TABLE).mean() > 0.95
+
+
 def test_axis_orders_give_the_same_voxels():
     volume, truth = scene()
     volume, truth = volume.crop(k=slice(4, 10)), truth[4:10]
