@@ -40,7 +40,10 @@ _HARD_HU = -900
 _CERTAIN, _REACH, _LEAST_ML = 0.85, 1, 2.0
 """Share of equipment in what is not air that is certain, how many cells around it may be equipment, too, and how much
 there must be together: on the nape and where shoulders begin, the network suspects thin layers of skin."""
+_CLEAR, _CLEAR_ML = 2, 1.0
+"""Cells away from the patient, and how much of a piece of equipment reaches that far: all hangs on or carries."""
 _ONE_KIND = 0.7
+_CUBE = np.ones((3, 3, 3), bool)
 _SUPPORTED, _HAIRY = 0.17, 0.3
 _SECTION = 0.6
 _TAKE = 0.72
@@ -119,14 +122,18 @@ def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
     some = shares[..., PATIENT] + equipment
     sure = (some > _SOME) & (equipment > _CERTAIN * some)
     cell_ml = netgrid.CELL_MM**2 * _step(grid) / 1000
-    parts, count = ndimage.label(sure, np.ones((3, 3, 3), bool))
+    parts, count = ndimage.label(sure, _CUBE)
     large = np.bincount(parts.ravel(), (equipment * sure).ravel(), count + 1) * cell_ml > _LEAST_ML
     large[0] = False
-    doubtful = ~ndimage.binary_dilation(large[parts], np.ones((3, 3, 3), bool), iterations=_REACH)
+    equipment[~ndimage.binary_dilation(large[parts], _CUBE, iterations=_REACH)] = 0
+    parts, count = ndimage.label(equipment > _FULL / 2, _CUBE)
+    away = ~ndimage.binary_dilation(some - equipment > _FULL, _CUBE, iterations=_CLEAR)
+    held = np.bincount(parts.ravel(), (equipment * away).ravel(), count + 1) * cell_ml > _CLEAR_ML
+    held[0] = True
+    equipment[~held[parts]] = 0
+    doubtful = equipment == 0
     shares[doubtful, PATIENT] = some[doubtful]
     shares[doubtful, HEADREST:] = 0
-    equipment[doubtful] = 0
-    parts, count = ndimage.label(equipment > _FULL / 2, np.ones((3, 3, 3), bool))
     amounts = np.stack([np.bincount(parts.ravel(), shares[..., kind].ravel(), count + 1) for kind in EQUIPMENT])
     clear = amounts.max(axis=0) > _ONE_KIND * amounts.sum(axis=0)
     clear[0] = False
@@ -167,7 +174,7 @@ def _without_crumbs(labels: np.ndarray, voxel_ml: float) -> None:
     for box, piece in _small(labels == PATIENT, voxel_ml, 5 * _CRUMB_ML):
         labels[box][piece] = BACKGROUND
     found = list(_small(np.isin(labels, EQUIPMENT), voxel_ml, _CRUMB_ML))
-    beside = [ndimage.binary_dilation(labels[box] == PATIENT, np.ones((3, 3, 3), bool)) for box, _ in found]
+    beside = [ndimage.binary_dilation(labels[box] == PATIENT, _CUBE) for box, _ in found]
     for (box, piece), skin in zip(found, beside):
         labels[box][piece] = np.where(skin[piece], np.uint8(PATIENT), np.uint8(BACKGROUND))
 
@@ -200,7 +207,7 @@ def _pads(mask: np.ndarray, equipment: np.ndarray, hair: np.ndarray) -> np.ndarr
         equipment: (k, j, i) bool.
         hair: (k, j, i) bool: what is faint and still the patient.
     """
-    parts, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
+    parts, count = ndimage.label(mask, _CUBE)
     if not count:
         return mask
     support, hairy, faces = (np.zeros(count + 1) for _ in range(3))
@@ -237,7 +244,7 @@ def _give_back_sections(taken: np.ndarray, patient: np.ndarray) -> None:
 
 def _sure(mask: np.ndarray, certainty: np.ndarray, voxel_ml: float) -> np.ndarray:
     """The components of a mask that are no crumbs and on average certain enough."""
-    parts, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
+    parts, count = ndimage.label(mask, _CUBE)
     if not count:
         return mask
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
@@ -252,7 +259,7 @@ def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> Iterator[tuple[
     if not mask.any():
         return
     around = _box(mask)
-    parts, _ = ndimage.label(mask[around], np.ones((3, 3, 3), bool))
+    parts, _ = ndimage.label(mask[around], _CUBE)
     sizes = np.bincount(parts.ravel())
     for number, own in enumerate(ndimage.find_objects(parts), start=1):
         if sizes[number] * voxel_ml < most_ml:
