@@ -32,7 +32,7 @@ SKIN_HU = -500
 """Half-way between air and skin."""
 
 _FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__).parent / "Models")
-_CUT = 0.6
+_CUT = 0.75
 """Share of equipment in what is not air, above which a voxel goes to the equipment."""
 _FULL, _SOME = 0.5, 0.12
 _HARD_HU = -900
