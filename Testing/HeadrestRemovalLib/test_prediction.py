@@ -73,7 +73,7 @@ def test_both_separates_what_clustering_took_for_patient_and_keeps_the_rest():
     assert [code for code, _ in result.warnings] == ["truncated", "touching"]
     assert "cm2" in result.warnings[1][1]
     left = np.count_nonzero((truth == HEADREST) & (result.labels != HEADREST)) / np.count_nonzero(truth == HEADREST)
-    assert left < 0.05
+    assert left < 0.08  # at the skin it is taken only where the network is sure
     assert lost_ml(result.labels, truth) < 0.5
     assert np.array_equal(result.labels == TABLE, truth == TABLE)
 
