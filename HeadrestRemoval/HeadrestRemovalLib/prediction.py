@@ -41,8 +41,8 @@ _CERTAIN, _REACH, _LEAST_ML = 0.85, 1, 2.0
 """Share of equipment in what is not air that is certain, how many cells around it may be equipment, too, and how much
 there must be together: on the nape and where shoulders begin, the network suspects thin layers of skin."""
 _CLEAR, _CLEAR_ML = 2, 1.0
-"""Cells away from the patient, and how much of a piece of equipment must reach that far: what lies on the skin all over,
-such as a layer of the nape or the breast bone, is skin."""
+"""Cells away from the patient, and how much of a piece of equipment must reach that far: what lies on the skin all
+over, such as a layer of the nape or the breast bone, is skin."""
 _ONE_KIND = 0.7
 _CUBE = np.ones((3, 3, 3), bool)
 _SUPPORTED, _HAIRY = 0.17, 0.3

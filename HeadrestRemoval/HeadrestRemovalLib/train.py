@@ -1,8 +1,8 @@
 """Training the compact network; ``python -m HeadrestRemovalLib.train --data DIR`` makes the shipped model.
 
 Scenes with exact truth are composed first and kept in the work folder, then the network is fitted to them in two
-stages: to scenes of every kind, and then also to more of those that are hardest. A run that was killed goes on where it
-was. After each epoch ``pictures/`` shows what the network says about the same ten slices.
+stages: to scenes of every kind, and then also to more in which equipment touches the patient. A run that was killed
+goes on where it was. After each epoch ``pictures/`` shows what the network says about the same ten slices.
 """
 
 from __future__ import annotations
