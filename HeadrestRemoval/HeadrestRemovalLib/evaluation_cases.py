@@ -32,7 +32,8 @@ LEFT_OUT = {"hn10": "a real plate beneath the left shoulder lies within its outl
 INSTEAD = {
     ("hn172", "mask and frame"): (
         "hn124",
-        "its nose is so open that the mask, drawn outside the patient, fills it, as in hn101, hn182 and hn187",
+        "the nose of hn172 is so open that the mask, drawn outside the patient, fills it, as it does in hn101, hn182"
+        " and hn187",
     )
 }
 """Who takes whose turn in a class, and why."""
