@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from CTVolumeLib.volume import CTVolume
-from HeadrestRemovalLib.grid import Cells
 
 AIR, LUNG, FOAM, FAT, MUSCLE, SHELL, BONE = -1000, -850, -850, -100, 50, 100, 500
 SPACING = (2.0, 2.0, 3.0)

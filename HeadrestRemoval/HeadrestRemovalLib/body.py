@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from CTVolumeLib.errors import CTError
 from scipy import ndimage
 
 from .components import Components, components
 from .constant import explained, presence
-from .grid import Cells
 from .head import head_slices
 from .shapes import ALL_AROUND, IN_SLICE, distance, grow, grow_along, holes, reached, shrink
 

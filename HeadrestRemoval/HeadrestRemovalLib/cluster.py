@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
@@ -20,7 +21,7 @@ from CTVolumeLib.volume import CTVolume
 from . import body as bodies
 from . import faint, kinds, kmeans, pads, sheets, surface
 from .contact import contact_cm2
-from .grid import Cells, cells_of
+from .grid import cells_of
 from .labels import EQUIPMENT, PATIENT
 from .results import NO_EQUIPMENT, TOUCHING, TRUNCATED, UNCERTAIN, EquipmentResult
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from scipy import ndimage
-
-from .grid import Cells
 
 FAT_HU, MUSCLE_HU, BONE_HU = (-160, -30), (-10, 130), 180
 

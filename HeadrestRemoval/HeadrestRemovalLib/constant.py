@@ -6,8 +6,8 @@ Tables may lean against the slices, as after a gantry tilt, so the lean is measu
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 
-from .grid import Cells
 from .shapes import grow
 
 WINDOW_MM = 110.0

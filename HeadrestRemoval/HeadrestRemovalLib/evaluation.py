@@ -16,13 +16,13 @@ from pathlib import Path
 
 import click
 import numpy as np
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 
 from . import cluster, equipment, evaluation_cases, evaluation_page, evaluation_pictures, evaluation_recipe
 from .contact import contact_cm2
 from .evaluation_cases import Case
-from .grid import slice_step
 from .labels import HEADREST, PATIENT
 
 TISSUE_HU = -300

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.phantom_shapes import Shape, tube
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
 from .contact import contact_cm2
-from .grid import slice_step
 from .labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
 
 AIR_HU = -1000.0

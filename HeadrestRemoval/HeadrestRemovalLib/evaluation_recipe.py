@@ -11,10 +11,9 @@ loses 3 to 35 %.
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
-
-from .grid import slice_step
 
 THRESHOLD_HU = -50
 OVERSAMPLING = 0.3

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
 from .body import Body
 from .components import components
 from .constant import presence
-from .grid import Cells
 from .shapes import ALL_AROUND, distance, grow, grow_along
 
 AIR_HU = (-1015, -850)

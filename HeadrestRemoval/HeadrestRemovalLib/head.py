@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 
 from .components import components
-from .grid import Cells
 from .shapes import IN_SLICE, grow, holes, shrink
 
 _BONE_HU = 220

@@ -7,11 +7,11 @@ beside the head and is no table. All else, in front of or beside the patient, is
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 
 from .body import Body
 from .components import components
 from .constant import presence
-from .grid import Cells
 from .labels import HEADREST, OTHER, TABLE
 from .shapes import ALL_AROUND, grow
 

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.volume import CTVolume
 
 from .contact import contact_cm2
-from .grid import slice_step
 from .labels import EQUIPMENT, NAMES
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
 from CTVolumeLib.progress import Progress
@@ -22,7 +23,6 @@ from scipy import ndimage
 from . import netgrid
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
-from .grid import slice_step
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT
 from .results import TRUNCATED, EquipmentResult
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.cells import Cells, enlarge
 from scipy import ndimage
 
 from .body import Body
 from .faint import Equipment
-from .grid import Cells, enlarge
 from .labels import PATIENT
 from .shapes import IN_SLICE, grow, reached, shrink, steps
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
+from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
-from .cells import Cells
 from .shapes import IN_SLICE, dilate, erode
 
 LUMEN_HU = (-850, -900, -940, -970)

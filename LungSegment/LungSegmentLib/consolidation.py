@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
-from .cells import Cells
 from .chest import blood_of, from_the_middle, lowest_dome, within_ribs
 from .shapes import bounding_box, close, dilate, fill
 from .sides import LEFT, RIGHT

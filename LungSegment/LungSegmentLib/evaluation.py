@@ -18,11 +18,11 @@ import click
 import numpy as np
 import SimpleITK as sitk
 from CTVolumeLib import dicom
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 
 from . import evaluation_heldout, evaluation_ill, evaluation_page, lungs, quality
-from .cells import slice_step
 from .shapes import bounding_box, distance
 
 REAL = "as it is"

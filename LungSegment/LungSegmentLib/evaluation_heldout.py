@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
-from .cells import slice_step
 from .evaluation_ill import LEFT, RIGHT, IllScan
 from .shapes import distance
 

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
-from .cells import slice_step
 from .shapes import distance
 
 LEFT, RIGHT = 1, 2

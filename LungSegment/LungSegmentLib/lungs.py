@@ -18,13 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from CTVolumeLib.cells import Cells, interpolation
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage, sparse
 
 from . import airways, consolidation, sides
-from .cells import Cells, cells_of, interpolation
+from .cells import cells_of
 from .shapes import IN_SLICE, bounding_box, close, dilate, distance, erode, fill, largest
 
 LEFT, RIGHT, AIRWAY = sides.LEFT, sides.RIGHT, 3

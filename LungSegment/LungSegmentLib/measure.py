@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
+from CTVolumeLib.cells import slice_step
 from CTVolumeLib.volume import CTVolume
 
-from .cells import slice_step
 from .lungs import LEFT, RIGHT
 
 PERCENTILES = (5, 15, 50, 85, 95)

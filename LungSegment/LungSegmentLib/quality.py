@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
-from .cells import Cells, cells_of
+from .cells import cells_of
 from .consolidation import are_bronchi
 from .lungs import AIRWAY, LEFT, RIGHT, LungResult, body_of
 from .quality_dense import away_from_ribs, behind, bronchi_in_tissue

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
-from .cells import Cells
 from .chest import BONE_HU, RIBS_MM, from_the_middle, lowest_dome, within_ribs
 from .consolidation import AROUND_MM, count, specks_of_air
 from .lungs import AIRWAY, LEFT, RIGHT

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
-from .cells import Cells
 from .lungs import AIRWAY, LEFT, RIGHT
 from .shapes import dilate
 

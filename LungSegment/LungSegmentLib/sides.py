@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
-from .cells import Cells
 from .shapes import distance, image_of
 
 LEFT, RIGHT = 1, 2

@@ -67,7 +67,9 @@ class TestMap:
         assert not rough.with_line(replace(rough.line, sigma_mm=sigma_mm)).flags
         sigma_mm[:8] = 9.0
         partly = rough.with_line(replace(rough.line, sigma_mm=sigma_mm)).flags
-        assert [flag.text for flag in partly] == ["Some of the matched slices may be off by 18 mm; compare them by eye."]
+        assert [flag.text for flag in partly] == [
+            "Some of the matched slices may be off by 18 mm; compare them by eye."
+        ]
 
     def test_averages_errors_that_change_along_the_scan(self):
         """The whole overlap is fitted: much better than taking the slice with the same body coordinate."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from CTVolumeLib.cells import Cells
 from CTVolumeLib.phantom import Phantom
 from LungSegmentLib import airways, lungs
-from LungSegmentLib.cells import Cells, cells_of
+from LungSegmentLib.cells import cells_of
 from support_lungs import chest
 
 FORK_Z_MM = -389.5

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from CTVolumeLib.cells import Cells
 from LungSegmentLib import chest, consolidation
-from LungSegmentLib.cells import Cells
 
 STEP_MM = 3.0
 SHAPE = (40, 80, 100)

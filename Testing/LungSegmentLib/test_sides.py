@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from CTVolumeLib.cells import Cells
 from LungSegmentLib import sides
-from LungSegmentLib.cells import Cells
 from LungSegmentLib.sides import LEFT, RIGHT
 
 SHAPE = (30, 60, 110)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from CTVolumeLib.cells import enlarge, interpolation, means_of_blocks, slice_step
 from CTVolumeLib.volume import CTVolume
-from LungSegmentLib.cells import CELL_MM, cells_of, interpolation, slice_step
+
+RANGE_HU = (-1100, 500)
 
 
 def _scan(shape: tuple[int, int, int], spacing: tuple[float, float, float]) -> CTVolume:
@@ -19,7 +21,7 @@ class TestCells:
     )
     def test_means_of_blocks(self, spacing, factors):
         volume = _scan((11, 13, 18), spacing)
-        cells = cells_of(volume)
+        cells = means_of_blocks(volume, 2.8, RANGE_HU)
         assert cells.factors == factors
         assert cells.spacing == pytest.approx([step * factor for step, factor in zip(spacing, factors[::-1])])
         clipped = np.clip(volume.array, -1100, 500).astype(float)
@@ -31,21 +33,27 @@ class TestCells:
             block = clipped[low[0] : low[0] + factors[0]][:, rows][:, :, columns]
             assert value == pytest.approx(block.mean(), abs=0.51)
 
-    @pytest.mark.parametrize("step", [0.3, 0.6, 0.75, 1.0, 1.5, 2.0, 2.8])
-    def test_cells_are_of_nearly_the_same_size(self, step):
-        cells = cells_of(_scan((20, 20, 20), (step, step, step)))
-        assert CELL_MM / 1.5 < cells.spacing[0] < CELL_MM * 1.5
+    @pytest.mark.parametrize("cell_mm", [2.0, 2.8])
+    @pytest.mark.parametrize("step", [0.3, 0.6, 0.75, 1.0, 1.5, 2.0])
+    def test_cells_are_of_nearly_the_same_size(self, step, cell_mm):
+        cells = means_of_blocks(_scan((20, 20, 20), (step, step, step)), cell_mm, RANGE_HU)
+        assert cell_mm / 1.5 < cells.spacing[0] < cell_mm * 1.5
+
+    def test_sums_that_exceed_16_bits(self):
+        volume = CTVolume(np.full((9, 9, 9), 3000, np.int16), (0.3, 0.3, 0.3))
+        assert np.all(means_of_blocks(volume, 2.7, (-1100, 3000)).hu == 3000)
 
     def test_no_value_and_huge_ones(self):
         array = np.full((1, 2, 4), -500, np.float32)
         array[0, 0] = [np.nan, np.inf, -np.inf, 1e30]
-        hu = cells_of(CTVolume(array, (3.0, 3.0, 3.0))).hu
+        hu = means_of_blocks(CTVolume(array, (3.0, 3.0, 3.0)), 2.8, RANGE_HU).hu
         assert hu.tolist() == [[[-1100, 500, -1100, 500], [-500] * 4]]
         assert np.isnan(array[0, 0, 0]), "the scan itself is not to be changed"
 
     def test_litres(self):
-        cells = cells_of(_scan((10, 10, 10), (3.0, 3.0, 5.0)))
+        cells = means_of_blocks(_scan((10, 10, 10), (3.0, 3.0, 5.0)), 2.8, RANGE_HU)
         assert cells.litres(np.ones((10, 10, 10), bool)) == pytest.approx(0.045)
+        assert cells.millilitres == pytest.approx(0.045)
 
 
 class TestSliceStep:
@@ -57,7 +65,13 @@ class TestSliceStep:
         assert slice_step(CTVolume(np.zeros((1, 2, 2), np.int16), (1.0, 1.0, 7.0))) == 7.0
 
 
-class TestInterpolation:
+class TestWayBack:
+    def test_every_voxel_gets_the_value_of_its_cell(self):
+        plane = np.arange(6).reshape(2, 3)
+        found = enlarge(plane, (1, 3, 2), (5, 6))
+        assert all(found[j, i] == plane[j // 3, i // 2] for j, i in np.ndindex(5, 6))
+        assert found.shape == (5, 6)
+
     @pytest.mark.parametrize(("size", "factor"), [(12, 4), (11, 3), (5, 1), (7, 2), (3, 4)])
     def test_linear_between_centres(self, size, factor):
         cells = -(-size // factor)
