@@ -58,8 +58,9 @@ def page(rows: Sequence[Row], licences: dict[str, str]) -> str:
             f"{len(real)} scans of {len({row.patient for row in real})} patients. {REFERENCES}",
             "",
             f"Median Dice {np.median(dices):.3f}, worst {min(dices):.3f};"
-            f" worst of the {len(healthy)} scans without consolidation {min(row.dice for row in healthy):.3f};"
-            f" {sum(d < 0.97 for d in dices)} of {len(dices)} below 0.97.",
+            f" worst of the {len(healthy)} scans without consolidation {min(row.dice for row in healthy):.3f}."
+            f" Below 0.97 are {sum(dice < 0.97 for dice in dices)} of {len(dices)},"
+            f" {sum(row.dice < 0.97 for row in healthy)} of the {len(healthy)}.",
             "",
             "| scan | licence | lungs in the scan mL | Dice | left | right | mean surface distance mm"
             " | a third of the voxel diagonal mm | swapped % | airway in the lungs % | light |",
