@@ -60,9 +60,10 @@ def offset(
     Returns:
         (k,) mm to be added, and (k,) standard deviation of the places then.
     """
-    whole, whole_sigma = _whole(baseline, followup, places_mm, float(np.median(sigma_mm)))
-    if not whole_sigma:
+    found = _whole(baseline, followup, places_mm, float(np.median(sigma_mm)))
+    if found is None:
         return np.zeros_like(places_mm), sigma_mm
+    whole, whole_sigma = found
     if not _comparable(baseline, followup):
         return np.full_like(places_mm, whole), np.hypot(whole_sigma, COMMON * sigma_mm)
     one, two = baseline.appearance, followup.appearance
@@ -73,14 +74,14 @@ def offset(
 
 def _whole(
     baseline: ScanLocation, followup: ScanLocation, places_mm: np.ndarray, sigma_mm: float
-) -> tuple[float, float]:
-    """The offset of the scan as a whole by the answers for single slices, and its sigma; 0 for too little overlap."""
+) -> tuple[float, float] | None:
+    """Offset of the scan as a whole by the answers for single slices, and its sigma; None for too little in common."""
     z_mm = np.arange(baseline.z_mm[0], baseline.z_mm[-1] + 1e-6, STEP_MM)
     places = np.interp(z_mm, baseline.z_mm, places_mm)
     ends = followup.z_mm[[0, -1]]
     shared = np.count_nonzero((places >= ends[0]) & (places <= ends[1]))
     if shared * STEP_MM < 2 * INDEPENDENT_MM:
-        return 0.0, 0.0
+        return None
     one = np.interp(z_mm, baseline.z_mm, location_to_body(baseline.raw))
     moved = places[:, None] + OFFSETS_MM
     two = np.interp(moved, followup.z_mm, location_to_body(followup.raw))

@@ -25,6 +25,7 @@ from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT
 from .results import TRUNCATED, EquipmentResult
+from .shapes import ALL_AROUND
 
 MODEL_NAME = "headrest-removal"
 PART = "shares"
@@ -44,7 +45,6 @@ _CLEAR, _CLEAR_ML = 2, 1.0
 """Cells away from the patient, and how much of a piece of equipment must reach that far: what lies on the skin all
 over, such as a layer of the nape or the breast bone, is skin."""
 _ONE_KIND = 0.7
-_CUBE = np.ones((3, 3, 3), bool)
 _SUPPORTED, _HAIRY = 0.17, 0.3
 _SECTION = 0.6
 _TAKE = 0.9
@@ -123,12 +123,12 @@ def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
     some = shares[..., PATIENT] + equipment
     sure = (some > _SOME) & (equipment > _CERTAIN * some)
     cell_ml = netgrid.CELL_MM**2 * _step(grid) / 1000
-    parts, count = ndimage.label(sure, _CUBE)
+    parts, count = ndimage.label(sure, ALL_AROUND)
     large = np.bincount(parts.ravel(), (equipment * sure).ravel(), count + 1) * cell_ml > _LEAST_ML
     large[0] = False
-    equipment[~ndimage.binary_dilation(large[parts], _CUBE, iterations=_REACH)] = 0
-    parts, count = ndimage.label(equipment > _FULL / 2, _CUBE)
-    away = ~ndimage.binary_dilation(some - equipment > _FULL, _CUBE, iterations=_CLEAR)
+    equipment[~ndimage.binary_dilation(large[parts], ALL_AROUND, iterations=_REACH)] = 0
+    parts, count = ndimage.label(equipment > _FULL / 2, ALL_AROUND)
+    away = ~ndimage.binary_dilation(some - equipment > _FULL, ALL_AROUND, iterations=_CLEAR)
     held = np.bincount(parts.ravel(), (equipment * away).ravel(), count + 1) * cell_ml > _CLEAR_ML
     held[0] = True
     equipment[~held[parts]] = 0
@@ -175,7 +175,7 @@ def _without_crumbs(labels: np.ndarray, voxel_ml: float) -> None:
     for box, piece in _small(labels == PATIENT, voxel_ml, 5 * _CRUMB_ML):
         labels[box][piece] = BACKGROUND
     found = list(_small(np.isin(labels, EQUIPMENT), voxel_ml, _CRUMB_ML))
-    beside = [ndimage.binary_dilation(labels[box] == PATIENT, _CUBE) for box, _ in found]
+    beside = [ndimage.binary_dilation(labels[box] == PATIENT, ALL_AROUND) for box, _ in found]
     for (box, piece), skin in zip(found, beside):
         labels[box][piece] = np.where(skin[piece], np.uint8(PATIENT), np.uint8(BACKGROUND))
 
@@ -208,7 +208,7 @@ def _pads(mask: np.ndarray, equipment: np.ndarray, hair: np.ndarray) -> np.ndarr
         equipment: (k, j, i) bool.
         hair: (k, j, i) bool: what is faint and still the patient.
     """
-    parts, count = ndimage.label(mask, _CUBE)
+    parts, count = ndimage.label(mask, ALL_AROUND)
     if not count:
         return mask
     support, hairy, faces = (np.zeros(count + 1) for _ in range(3))
@@ -245,7 +245,7 @@ def _give_back_sections(taken: np.ndarray, patient: np.ndarray) -> None:
 
 def _sure(mask: np.ndarray, certainty: np.ndarray, voxel_ml: float) -> np.ndarray:
     """The components of a mask that are no crumbs and on average certain enough."""
-    parts, count = ndimage.label(mask, _CUBE)
+    parts, count = ndimage.label(mask, ALL_AROUND)
     if not count:
         return mask
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
@@ -260,7 +260,7 @@ def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> Iterator[tuple[
     if not mask.any():
         return
     around = _box(mask)
-    parts, _ = ndimage.label(mask[around], _CUBE)
+    parts, _ = ndimage.label(mask[around], ALL_AROUND)
     sizes = np.bincount(parts.ravel())
     for number, own in enumerate(ndimage.find_objects(parts), start=1):
         if sizes[number] * voxel_ml < most_ml:

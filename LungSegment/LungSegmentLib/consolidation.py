@@ -27,8 +27,8 @@ really dark, of bronchi two fifths and more. What is larger is bowel."""
 AIRLESS_HU, SOFT_HU, SOFT_SHARE = 25, 20, 0.2
 """Airless lung is denser than the first; fluid and fat are softer than the second, and little of it may be near."""
 
-AROUND_MM, TISSUE_SHARE = 12.0, 0.6
-FROM_LUNG_MM, FROM_AIRWAY_MM, FROM_MIDDLE_MM = 5.0, 15.0, 20.0
+AROUND_MM, _TISSUE_SHARE = 12.0, 0.6
+_FROM_LUNG_MM, _FROM_AIRWAY_MM, _FROM_MIDDLE_MM = 5.0, 15.0, 20.0
 """Specks have so much tissue around them, and lie so far from lung, airways and the middle between the lungs."""
 
 _FROM_BLOOD_MM, _GROUP = 12.0, 3
@@ -39,7 +39,6 @@ _SPECK_FROM_RIBS_MM, _FROM_RIBS_MM = 8.0, 1.0
 _GAP_MM, _REACH_MM, _HOLE_MM2 = 20.0, 25.0, 150.0
 _WALL_MM = 4.0
 _CHAIN_MM, _BELOW_MM = 8.0, 12.0
-
 """Specks go on below the diaphragm with gaps of up to twice the first; so much around them is lung."""
 
 
@@ -76,7 +75,7 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     above = np.arange(box[0].start, box[0].stop)[:, None, None] >= dome
     hu, own = cells.hu[box], lung[box]
     air = specks_of_air(lung, lumen, cells, box)
-    if count(air & above, hu)[0] < _SPECKS:
+    if count_specks(air & above, hu)[0] < _SPECKS:
         return nothing
     slices = range(box[0].start, box[0].stop)
     chest, deep = (
@@ -87,10 +86,10 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     soft = _mean((hu > -150) & (density < SOFT_HU), AROUND_MM, cells)
     edges = dilate(blood_of(hu, cells), cells.spacing, _FROM_BLOOD_MM)
     specks = _in_groups(air & deep & (soft < SOFT_SHARE) & ~edges, cells)
-    if not are_bronchi(*count(specks & above, hu)):
+    if not are_bronchi(*count_specks(specks & above, hu)):
         return nothing
     from_middle = from_the_middle(lung, cells.spacing[0])[box[2]]
-    allowed = chest & ~own & (np.abs(from_middle) > FROM_MIDDLE_MM) & ((density > AIRLESS_HU) | air)
+    allowed = chest & ~own & (np.abs(from_middle) > _FROM_MIDDLE_MM) & ((density > AIRLESS_HU) | air)
     specks, near = _reached(specks, above, cells)
     # Up to the ribs, since between them and the specks there is nothing but lung.
     added = close(own | specks | ~chest, cells.spacing, _GAP_MM) & near & allowed
@@ -115,14 +114,14 @@ def specks_of_air(lung: np.ndarray, tube: np.ndarray, cells: Cells, box: tuple[s
         box: in which it is looked for.
     """
     hu = cells.hu[box]
-    air = (hu < AIR_HU) & ~dilate(lung[box], cells.spacing, FROM_LUNG_MM)
-    air &= ~dilate(tube[box], cells.spacing, FROM_AIRWAY_MM)
+    air = (hu < AIR_HU) & ~dilate(lung[box], cells.spacing, _FROM_LUNG_MM)
+    air &= ~dilate(tube[box], cells.spacing, _FROM_AIRWAY_MM)
     air = _small(air, cells)  # before the rim of a large pocket is taken for specks
-    air &= np.abs(from_the_middle(lung, cells.spacing[0])[box[2]]) > FROM_MIDDLE_MM
-    return air & (_mean(hu > TISSUE_HU, AROUND_MM, cells) > TISSUE_SHARE)
+    air &= np.abs(from_the_middle(lung, cells.spacing[0])[box[2]]) > _FROM_MIDDLE_MM
+    return air & (_mean(hu > TISSUE_HU, AROUND_MM, cells) > _TISSUE_SHARE)
 
 
-def count(air: np.ndarray, hu: np.ndarray) -> tuple[int, int]:
+def count_specks(air: np.ndarray, hu: np.ndarray) -> tuple[int, int]:
     """The number of specks, and of those that are really dark."""
     return tuple(ndimage.label(mask)[1] for mask in (air, air & (hu < BLACK_HU)))
 

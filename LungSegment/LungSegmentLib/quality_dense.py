@@ -13,7 +13,7 @@ from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
 from .chest import BONE_HU, RIBS_MM, from_the_middle, lowest_dome, within_ribs
-from .consolidation import AROUND_MM, count, specks_of_air
+from .consolidation import AROUND_MM, count_specks, specks_of_air
 from .lungs import AIRWAY, LEFT, RIGHT
 from .shapes import bounding_box, dilate
 
@@ -157,4 +157,4 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bron
     around = dilate(air, cells.spacing, AROUND_MM) & inside & (lungs[box] == 0)
     around[: max(dome - box[0].start, 0)] = False
     airless = np.count_nonzero(around) / np.count_nonzero(lung)
-    return Bronchi(*count(air, cells.hu[box]), airless)
+    return Bronchi(*count_specks(air, cells.hu[box]), airless)
