@@ -25,13 +25,17 @@ def explained(mask: np.ndarray, cells: Cells) -> np.ndarray:
     return mask & (presence(mask, cells) > SHARE)
 
 
-def presence(mask: np.ndarray, cells: Cells, beside: bool = True) -> np.ndarray:
+def presence(
+    mask: np.ndarray, cells: Cells, beside: bool = True, hidden: np.ndarray | None = None
+) -> np.ndarray:  # fmt: skip
     """(k, j, i) float32: in which share of the slices around there is some of the mask at a place.
 
     Args:
         mask: (k, j, i) bool.
         cells: for the spacing.
         beside: whether what is in a cell beside counts, too.
+        hidden: (k, j, i) bool or None: places that tell nothing, since the patient is there; what is known of at least
+            ``SHORTEST_MM`` counts.
     """
     count = len(mask)
     window = max(3, round(WINDOW_MM / cells.spacing[2]))
@@ -41,16 +45,26 @@ def presence(mask: np.ndarray, cells: Cells, beside: bool = True) -> np.ndarray:
     wide = shifted(grow(mask, cells.step_mm, cells.step_mm) if beside else mask, -shifts)
     window = min(window, count)
     starts = np.clip(np.arange(count) - window // 2, 0, count - window)
-    share = np.empty(mask.shape, np.float32)
-    total, first = wide[:window].sum(axis=0, dtype=np.int16), 0
+    share = _sums(wide, starts, window)
+    if hidden is None:
+        share /= window
+    else:
+        known = window - _sums(shifted(hidden, -shifts) & ~wide, starts, window)
+        share /= np.maximum(known, min(window, round(SHORTEST_MM / cells.spacing[2])))
+    return shifted(share, shifts)
+
+
+def _sums(mask: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
+    """(k, j, i) float32: in how many of the slices from each start on there is some of a mask at a place."""
+    sums = np.empty(mask.shape, np.float32)
+    total, first = mask[:window].sum(axis=0, dtype=np.int16), 0
     for k, start in enumerate(starts):
         for leaving in range(first, start):
-            total += wide[leaving + window]
-            total -= wide[leaving]
+            total += mask[leaving + window]
+            total -= mask[leaving]
         first = start
-        share[k] = total
-    share /= window
-    return shifted(share, shifts)
+        sums[k] = total
+    return sums
 
 
 def shifts_of(mask: np.ndarray, cells: Cells) -> np.ndarray:

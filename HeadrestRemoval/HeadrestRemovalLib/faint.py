@@ -25,7 +25,14 @@ _BESIDE_MM, _FREE_MM, _LONG_MM, _HAIRY = 8.0, 14.0, 12.0, 0.4
 _LOOSER_MM = 2.0
 _SMOOTH_HU, _EVEN_HU, _END_MM = 30.0, 45.0, 8.0
 _FOREIGN_ML = 20.0
-_SUPPORT, _STEADY = 0.5, 0.8
+_SUPPORT = 0.5
+"""Share of the slices around in which cloth or foam goes on, while noise and streaks don't."""
+
+_HELD = 0.4
+"""Likewise of the slices in which the patient is not in the way. At the very end of a cushion it is a half."""
+
+_STEADY = 0.8
+"""Share of the slices around in which a cushion is at the same place, and hair is not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +71,10 @@ def find(cells: Cells, body: Body) -> Equipment:
     faint = (smooth > faint_hu) & outside & ~rim
     faint &= ~grow(rim, step, step) | (cells.hu > faint_hu)
     steady = presence(faint | body.thin, cells) > _SUPPORT
+    if body.head.any():
+        # A cushion ends, or the head sinks into it; haze around the patient does as much, but is fainter.
+        held = presence(faint | body.thin, cells, hidden=body.mask) > _HELD
+        steady |= held & body.head[:, None, None] & (smooth > air_hu + _FAINT_HU)
     # Noise and streaks are faint everywhere; cloth and foam have denser parts, or go on from slice to slice.
     strong = (faint & (cells.hu > air_hu + _STRONG_HU)) | body.thin
     faint &= steady | grow(strong, step, _CLOUD_MM)
@@ -74,7 +85,7 @@ def find(cells: Cells, body: Body) -> Equipment:
     cloud = (highest < air_hu + 3 * _FAINT_HU) & (parts.share(steady) < 0.5)
     real = (parts.millilitres > _CRUMB_ML) & ~(cloud & (parts.mean_hu < air_hu + 2 * _FAINT_HU))
     mask = parts.chosen(real)
-    steady = presence(candidates, cells, beside=False) > _STEADY
+    steady = presence(candidates, cells, beside=False, hidden=body.mask) > _STEADY
     hair, thick = _hair(candidates & ~body.thin, steady, mask, body, cells)
     mask &= ~hair
     mask |= body.thin & ~grow(hair, step, step)

@@ -69,6 +69,12 @@ def test_foam_pressed_against_skin_or_hair_goes_with_the_equipment(kind, seed, l
     assert row.lost_voxels == 0
 
 
+def test_a_faint_cushion_goes_up_to_its_ends_and_where_the_head_lies_deep_in_it():
+    row = row_of(support_headrests.case("foam cushion", 2, seed=902))
+    assert row.left_seen_percent <= 1
+    assert row.lost_voxels == 0
+
+
 def test_no_ring_of_air_goes_with_a_shell():
     assert row_of(support_headrests.case("not touching", 0, seed=900)).strict_dice >= 0.97
 

@@ -47,6 +47,20 @@ def test_the_window_slides():
     assert np.allclose(share, wanted)
 
 
+def test_slices_that_the_patient_hides_do_not_count():
+    scan = cells(28)
+    mask, hidden = np.zeros(scan.hu.shape, bool), np.zeros(scan.hu.shape, bool)
+    mask[:14, 10, 10], hidden[14:, 10, 10] = True, True
+    mask[:4, 10, 20], hidden[4:, 10, 20] = True, True
+    plain = constant.presence(mask, scan, beside=False)
+    share = constant.presence(mask, scan, beside=False, hidden=hidden)
+    assert plain[5, 10, 10] == pytest.approx(0.5)
+    assert share[5, 10, 10] == pytest.approx(1.0)
+    # Four slices are too few to go by: they count as a part of 50 mm.
+    assert share[2, 10, 20] == pytest.approx(4 / round(constant.SHORTEST_MM / 4))
+    assert np.array_equal(constant.presence(mask, scan, hidden=np.zeros_like(mask)), constant.presence(mask, scan))
+
+
 def test_in_a_short_scan_nothing_can_be_told():
     scan = cells(5)
     assert not constant.explained(np.ones(scan.hu.shape, bool), scan).any()
