@@ -13,6 +13,7 @@ from CTVolumeLib.cells import Cells
 from CTVolumeLib.errors import CTError
 from scipy import ndimage
 
+from . import posts
 from .components import Components, components
 from .constant import explained, presence
 from .head import head_slices
@@ -26,6 +27,8 @@ _CRUMB_MM, _CRUMB_ML = 8.0, 1.0
 _NOSE_MM, _RIM_MM, _METAL_HU = 18.0, 5.0, 800
 _PART_ML, _SURE_ML = 0.4, 3.0
 _RAIL_MM = 22.0
+_SHELL_HU, _SHELL_ML = 140, 0.2
+"""Denser than cartilage and skin, and more than a calcified speck of an ear."""
 _WALL_MM, _SKIN_HU = 10.0, -550
 _BLURRED_HU, _NEARLY_HU, _END_MM, _BEYOND_SHARE, _TABLE_SHARE = -850, -320, 4.0, 0.5, (0.5, 0.9)
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
@@ -75,9 +78,12 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     if not core.any():
         raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
     body = grow(core, step, OPEN_MM + step, within=tight)
+    held = posts.find(body, cells)
+    body &= ~held
     body = _with_thin_walls(body, solid, cells)
     head, scalp = head_slices(cells, body)
-    body |= _small_parts(solid & ~body, body, head, cells)
+    thin = solid & ~body
+    body |= _small_parts(thin & ~reached(held, thin, ALL_AROUND), body, head, cells)
     inside = _filled(body, solid, cells, padding)
     faint = (cells.hu > _BLURRED_HU) & ~inside
     lasting = presence(faint, cells)  # tables go on from slice to slice
@@ -180,7 +186,13 @@ def _with_thin_walls(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.nd
 
 def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: ears, nose, lips, folds of skin: small thin parts on the skin, not pieces of shells."""
-    own = thin & ~explained(thin, cells)
+    steady = explained(thin, cells)
+    # What is denser than an ear and hangs together with a shell is more of it; so is its blurred edge, one cell wide.
+    dense = components(reached(steady, thin, ALL_AROUND) & (cells.hu > _SHELL_HU), cells, ALL_AROUND)
+    shell = dense.chosen(dense.millilitres > _SHELL_ML)
+    wider = ndimage.binary_opening((thin | body) & ~shell, np.ones((1, 2, 2), bool))
+    steady |= grow(shell, cells.step_mm, cells.step_mm, within=thin & ~wider)
+    own = thin & ~steady
     parts = components(own, cells, ALL_AROUND)
     touches = parts.touching(grow(body, cells.step_mm, cells.step_mm))
     away = distance(body, cells.spacing)

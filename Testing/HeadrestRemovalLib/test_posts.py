@@ -1,0 +1,73 @@
+"""Posts beside shoulders, which touch the patient in few slices, and bones that slices show alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from CTVolumeLib import volumefile
+from CTVolumeLib.volume import CTVolume
+from HeadrestRemovalLib import cluster, posts
+from HeadrestRemovalLib.labels import PATIENT
+from support_trunk import cells_from
+
+SPACING = (4.0, 4.0, 3.0)
+FAT, MUSCLE, BONE, PLASTIC = -100, 50, 600, 300
+
+
+def patient(slices: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """HU of a trunk of fat, muscle and bone in air, and where it is."""
+    j, i = np.mgrid[:80, :110]
+    away = np.hypot((j - 35) / 0.6, i - 50)
+    plane = np.select([away < 5, away < 28, away < 33], [BONE, MUSCLE, FAT], -1000)
+    hu = np.repeat(plane[None], slices, 0)
+    return hu, hu > -500
+
+
+def with_a_post() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A post beside the trunk, from slice 8 to 34; from slice 28 on a plate of it lies against the skin."""
+    hu, inside = patient()
+    post = np.zeros(hu.shape, bool)
+    post[8:34, 30:55, 92:100] = True
+    post[28:34, 33:38, 80:92] = True
+    post &= ~inside
+    hu[post] = PLASTIC
+    return hu, inside, post
+
+
+def test_a_post_is_found_also_where_it_touches():
+    hu, inside, post = with_a_post()
+    found = posts.find(inside | post, cells_from(hu, SPACING))
+    assert found[post].mean() > 0.95
+    assert not found[inside].any()
+
+
+def test_equipment_has_the_post_and_the_patient_loses_nothing():
+    hu, inside, post = with_a_post()
+    volume = CTVolume(hu.astype(np.int16), SPACING)
+    labels = cluster.label(volume).labels
+    assert np.mean(labels[post] > PATIENT) > 0.9
+    assert not (labels[inside] > PATIENT).any()
+
+
+@pytest.mark.parametrize("flesh", [False, True])
+def test_a_bone_that_slices_show_alone_is_no_post_if_flesh_goes_on_from_it(flesh):
+    """As at the vertex between raised arms: the last slices show a bowl of bone, beneath it is brain."""
+    hu, inside = patient()
+    top = np.zeros(hu.shape, bool)
+    top[20:26, 10:24, 92:106] = True
+    if flesh:
+        hu[10:20, 10:24, 92:106] = MUSCLE
+        inside[10:20, 10:24, 92:106] = True
+    hu[top] = BONE
+    found = posts.find(inside | top, cells_from(hu, SPACING))
+    assert found[top].all() != flesh
+    assert found[top].any() != flesh
+
+
+@pytest.mark.realct
+@pytest.mark.parametrize(("name", "least_ml"), [("hn2", 1600), ("hn147", 1290)])
+def test_shoulder_retractors_of_real_scans_go(ct_data, name, least_ml):
+    """A post that stays is 160 to 230 mL."""
+    volume = volumefile.read(ct_data / "vol" / f"{name}.nii.gz")
+    gone = (cluster.label(volume).labels > PATIENT) & (volume.array > -900)
+    assert np.count_nonzero(gone) * np.prod(volume.spacing) / 1000 > least_ml
