@@ -27,8 +27,8 @@ _CRUMB_MM, _CRUMB_ML = 8.0, 1.0
 _NOSE_MM, _RIM_MM, _METAL_HU = 18.0, 5.0, 800
 _PART_ML, _SURE_ML = 0.4, 3.0
 _RAIL_MM = 22.0
-_SHELL_HU, _SHELL_ML = 140, 0.2
-"""Denser than cartilage and skin, and more than a calcified speck of an ear."""
+_SHELL_HU, _SHELL_ML, _SHELL_GAP_MM = 140, 0.2, 6.0
+"""Denser than cartilage and skin, more than a calcified speck of an ear, and no farther than the ear is thick."""
 _WALL_MM, _SKIN_HU = 10.0, -550
 _BLURRED_HU, _NEARLY_HU, _END_MM, _BEYOND_SHARE, _TABLE_SHARE = -850, -320, 4.0, 0.5, (0.5, 0.9)
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
@@ -187,9 +187,10 @@ def _with_thin_walls(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.nd
 def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: ears, nose, lips, folds of skin: small thin parts on the skin, not pieces of shells."""
     steady = explained(thin, cells)
-    # What is denser than an ear and hangs together with a shell is more of it; so is its blurred edge, one cell wide.
-    dense = components(reached(steady, thin, ALL_AROUND) & (cells.hu > _SHELL_HU), cells, ALL_AROUND)
-    shell = dense.chosen(dense.millilitres > _SHELL_ML)
+    # What is denser than an ear and next to a shell is more of it; so is its blurred edge, one cell wide.
+    dense = components(thin & (cells.hu > _SHELL_HU), cells, ALL_AROUND)
+    beside = dense.touching(grow(steady, cells.step_mm, _SHELL_GAP_MM, within=thin))
+    shell = dense.chosen(beside & (dense.millilitres > _SHELL_ML))
     wider = ndimage.binary_opening((thin | body) & ~shell, np.ones((1, 2, 2), bool))
     steady |= grow(shell, cells.step_mm, cells.step_mm, within=thin & ~wider)
     own = thin & ~steady
