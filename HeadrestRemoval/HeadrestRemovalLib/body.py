@@ -78,10 +78,9 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     if not core.any():
         raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
     body = grow(core, step, OPEN_MM + step, within=tight)
-    held = posts.find(body, cells)
-    body &= ~held
-    body = _with_thin_walls(body, solid, cells)
     head, scalp = head_slices(cells, body)
+    held = posts.find(body, head, cells)
+    body = _with_thin_walls(body & ~held, solid, cells)
     thin = solid & ~body
     body |= _small_parts(thin & ~reached(held, thin, ALL_AROUND), body, head, cells)
     inside = _filled(body, solid, cells, padding)

@@ -11,7 +11,8 @@ from HeadrestRemovalLib.labels import PATIENT
 from support_trunk import cells_from
 
 SPACING = (4.0, 4.0, 3.0)
-FAT, MUSCLE, BONE, PLASTIC = -100, 50, 600, 300
+FAT, MUSCLE, BONE, PLASTIC, METAL = -100, 50, 600, 300, 1400
+NO_HEAD = np.zeros(40, bool)
 
 
 def patient(slices: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +37,7 @@ def with_a_post() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_a_post_is_found_also_where_it_touches():
     hu, inside, post = with_a_post()
-    found = posts.find(inside | post, cells_from(hu, SPACING))
+    found = posts.find(inside | post, NO_HEAD, cells_from(hu, SPACING))
     assert found[post].mean() > 0.95
     assert not found[inside].any()
 
@@ -59,9 +60,23 @@ def test_a_bone_that_slices_show_alone_is_no_post_if_flesh_goes_on_from_it(flesh
         hu[10:20, 10:24, 92:106] = MUSCLE
         inside[10:20, 10:24, 92:106] = True
     hu[top] = BONE
-    found = posts.find(inside | top, cells_from(hu, SPACING))
+    found = posts.find(inside | top, NO_HEAD, cells_from(hu, SPACING))
     assert found[top].all() != flesh
     assert found[top].any() != flesh
+
+
+def test_a_rail_beneath_the_back_is_found_and_an_implant_is_not():
+    hu, inside = patient()
+    rail, implant = np.zeros(hu.shape, bool), np.zeros(hu.shape, bool)
+    rail[:20, 54:58, 45:56] = True
+    rail &= ~inside
+    implant[10:25, 40:44, 30:40] = True
+    hu[rail | implant] = METAL
+    scan = cells_from(hu, SPACING)
+    found = posts.find(inside | rail, NO_HEAD, scan)
+    assert found[rail].all()
+    assert not found[inside].any()
+    assert not posts.find(inside | rail, ~NO_HEAD, scan).any()
 
 
 @pytest.mark.realct
