@@ -15,17 +15,80 @@ from scipy import ndimage
 from .labels import OTHER, PATIENT
 from .shapes import ALL_AROUND, reached
 
-_START_MM, _STOP_MM, _DEEP_MM = -5, 13, 10
-_SKIN_HU, _TISSUE_HU, _DIP_HU, _FALLEN = -650, -200, 60, 0.2
-_EVEN_MM, _AROUND_MM = 3.0, 10.0
-_MOST_MM, _LATER_MM = 6.0, (1.2, 2.2)
-_LEAST_CM2, _LARGE_CM2 = 90.0, 300.0
-_DIPS, _EVENLY_MM, _THIN_MM = 0.2, 3.5, 6.5
+_START_MM, _STOP_MM = -5, 13
+"""Rays go from outside the surface of the cells, which is a cell off at most, to beneath a thick sheet and its gap."""
+
+_DEEP_MM = 10
+"""So far beneath the outermost layer a gap is looked for; deeper there are fat and the sinuses."""
+
+_SKIN_HU = -650
+"""What is denser, from outside inwards, is the outermost layer: a third of tissue, and cloth as thick as a voxel."""
+
+_TISSUE_HU = -200
+"""Beneath the outermost layer a head is denser than this, as fat is."""
+
+_DIP_HU = 60
+"""HU has to fall by so much for a gap: noise of skin falls by less."""
+
+_FALLEN = 0.2
+"""The sheet ends where HU has come down to the lowest place up to this share of the fall."""
+
+_EVEN_MM = 3.0
+"""The surface is smoothed over this to tell which way is inwards."""
+
+_AROUND_MM = 10.0
+"""Over so much of the surface around a ray the rise is averaged: hair and noise differ from ray to ray."""
+
+_MOST_MM = 6.0
+"""A rise later than this counts as this, so that an ear canal does not outweigh the skin around it."""
+
+_LATER_MM, _SURELY_LATER_MM = 1.2, 2.2
+"""By so much later than the scan's own skin HU rises under a sheet, and where that is beyond doubt.
+
+The latter is as much as a thin sheet of 2 mm, the former half of it.
+"""
+
+_LEAST_CM2 = 90.0
+"""Over less lie ears, a nose and the hairline; a mask covers several hundred."""
+
+_LARGE_CM2 = 300.0
+"""Nothing of the patient looks like a sheet over so much, however unevenly it lies."""
+
+_DIPS = 0.2
+"""Share of the rays which have to show a gap: a mask touches in places, but not all over."""
+
+_EVENLY_MM = 3.5
+"""The middle 80 % of the gaps lie as deep up to this: a sheet is as thick all over, the hollows of an ear are not."""
+
+_THIN_MM = 6.5
+"""Half of the gaps lie no deeper than this: sheets are thin, and voxels blur them by a few mm."""
+
 _DENSE_HU = (-460, 200)
-_ALIKE_HU, _DEEPER_MM = 50, 3.0
-_LATE_MM, _LATEST_MM, _ON_SKIN_MM = 1.0, 8.5, 2.5
-_SOFT_HU, _PRESSED_HU = -300, -150
+"""So dense are sheets where a gap shows, blurred: thinned by voxels at the least, plastic at the most. Hair is less."""
+
+_ALIKE_HU = 50
+"""By so much beyond the middle 80 % a sheet may be fainter or denser in places."""
+
+_DEEPER_MM = 3.0
+"""By so much a gap may lie deeper than the usual one, where the sheet stands off: deeper ones are nostrils."""
+
+_LATE_MM, _LATEST_MM = 1.0, 8.5
+"""By so much later than usual HU rises where a sheet lies on the skin, and the latest; later are openings."""
+
+_ON_SKIN_MM = 2.5
+"""No more than this is taken where no gap shows: sheets are hardly thinner, and skin is thicker."""
+
+_SOFT_HU = -300
+"""What is fainter, before tissue begins, is the blurred edge of the sheet, or what lies in the gap."""
+
+_PRESSED_HU = -150
+"""Where no gap shows, what is denser is skin."""
+
 _NEAR_MM = 8.0
+"""How far from where a ray of the sheet starts its voxels are."""
+
+_BESIDE = 0.75
+"""And how far beside that ray, in diagonals of a cell: beyond the sheet's end the next ray says nothing of the skin."""
 
 Step = tuple[float, float, float]
 Factors = tuple[int, int, int]
@@ -152,8 +215,8 @@ def _regions(rays: _Rays, shape: tuple[int, ...], size: np.ndarray) -> tuple[np.
     mean = ndimage.uniform_filter(late, window)[at] / np.maximum(ndimage.uniform_filter(there, window)[at], 1e-6)
     usual_mm = float(np.percentile(mean, 25))
     covered = np.zeros(shape, bool)
-    covered[at] = mean > usual_mm + _LATER_MM[0]
-    return ndimage.label(covered, ALL_AROUND)[0][at], mean > usual_mm + _LATER_MM[1], usual_mm
+    covered[at] = mean > usual_mm + _LATER_MM
+    return ndimage.label(covered, ALL_AROUND)[0][at], mean > usual_mm + _SURELY_LATER_MM, usual_mm
 
 
 def _is_sheet(rays: _Rays) -> bool:
@@ -176,7 +239,11 @@ def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays
     where = np.nonzero(near & (labels[box] == PATIENT))
     ray, value = ray[where], hu[box][where]
     place = np.stack(where, axis=1) + [side.start for side in box]
-    depth = (((place - rays.start[ray]) * step) * rays.inward[ray]).sum(axis=1)
+    offset = (place - rays.start[ray]) * step
+    depth = (offset * rays.inward[ray]).sum(axis=1)
+    beside = np.linalg.norm(offset - depth[:, None] * rays.inward[ray], axis=1) < _BESIDE * np.linalg.norm(
+        np.array(step) * factors
+    )
     from_first = depth - rays.first[ray]
     sheet = clear[ray] & (depth < rays.edge[ray]) & (value < most)
     pressed = late[ray] & (from_first < np.clip(rays.late[ray] - usual_mm, 0, _ON_SKIN_MM))
@@ -185,7 +252,7 @@ def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays
     rest = late[ray] & (value < _SOFT_HU) & (from_first < end[ray]) & ((value > _SKIN_HU) | (from_first < 0))
     kind = labels[box]
     taken, soft = kind != PATIENT, np.zeros(kind.shape, bool)
-    taken[where], soft[where] = sheet, rest
+    taken[where], soft[where] = sheet & beside, rest & beside
     kind[reached(taken, taken | soft) & (kind == PATIENT)] = OTHER
 
 

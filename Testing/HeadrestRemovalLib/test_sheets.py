@@ -77,6 +77,18 @@ def test_what_lies_over_the_trunk_stays():
     assert np.array_equal(labels, before)
 
 
+@pytest.mark.parametrize("skin_hu", [-200, -250])
+def test_soft_skin_beyond_the_end_of_a_mask_stays(skin_hu):
+    hu, labels, sheet = head(-150.0)
+    away = np.hypot(*np.ogrid[-100:100, -90:90]) - 75
+    end = 20
+    hu[:end], labels[:end], sheet[:end] = head()[0][:end], np.where(away < 0, PATIENT, 0), False
+    hu[:, (away < 0) & (away > -2)] = np.minimum(hu[:, (away < 0) & (away > -2)], skin_hu)
+    take(hu, labels)
+    assert np.mean(labels[sheet] == OTHER) > 0.9
+    assert np.all(labels[:end][(away < -0.5) & (hu[:end] > -300)] == PATIENT)
+
+
 def test_hair_under_a_mask_stays():
     hu, labels, sheet = head(-100.0, gap=6.0, dark=-800.0)
     hair = (labels == PATIENT) & (hu < -720) & (hu > -880) & ~sheet
