@@ -1,59 +1,63 @@
-"""Pads as dense as tissue that are pressed against the skin: where the skin runs beneath them.
+"""Pads as dense as tissue that are pressed against the skin of the back: they are no patient.
 
-No HU tells such a pad from skin. But around it the skin is free, and skin is smooth: it goes on beneath the pad as a
-thin plate does (``plate``). What lies beyond is pad if it is of one material.
-
-All of this is done on the patient's back as seen from behind: for each slice and column one row where the skin ends.
-It is done for small pads only: what lies on a large one is pressed flat, and the skin around tells little of it.
+No threshold tells such a pad from skin. What touches the patient from behind is looked at from behind (``back``), where
+the skin runs beneath it is found (``beneath``), and what lies beyond that is pad if it is of one material.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import ndimage
 
-from . import plate
+from . import back as backs
+from . import beneath
+from .back import AIR_HU, Factors, Step, sample
 from .labels import BACKGROUND, EQUIPMENT, PATIENT
 from .shapes import grow
 
-_SKIN_HU = -500
-_PIECE_MM, _HOLDER_MM = 15.0, 40.0
-_LEAST_CM2, _LARGEST_CM2 = 1.5, 120.0
-_AROUND_MM, _BESIDE_MM = 30.0, 16.0
-_FREE_SHARE, _FREE_COLUMNS = 0.6, 30
-_UNSURE_MM, _SURE = 1.5, 2.0
-_OUTLIER_MM, _ROUNDS = 6.0, 3
-_PAD_MM, _THICK_MM, _PAD_ML, _LOOSE_ML = 2.5, 35.0, 0.8, 60.0
+_LEAST_CM2 = 1.5
+"""What touches the back over less is left as it is."""
+
+_BESIDE_STEPS = 1.5
+"""Voxels within so many rows of the skin hold some of both, and tell nothing of the pad's material."""
+
+_PAD_ML = 0.8
+"""A pad is larger: else it is the skin's own unevenness."""
+
 _EVEN_HU, _EVEN_SHARE = 50, 0.5
+"""A pad is of one material: at least that share of it is no farther from its median HU."""
+
+_SPREADS, _ALIKE_HU = 2.5, (25.0, 75.0)
+"""What is within so many standard deviations of the median HU is as the pad is; no less, no more HU than that."""
+
+_GAP_HU = -300
+"""What is fainter is no skin: a gap behind it."""
+
+_KNOWN_STEPS = 1.5
+"""Where the seam is seen around, the skin ends no farther out than so many rows."""
+
+_SKIN_MM = (2.0, 4.0)
+"""Free skin is looked at so many mm (half of the range, middle) beneath its surface, whether it is as the pad is."""
+
+_OTHER_SHARE = 0.1
+"""It is not if less of it is. Larger pads whose seam is not seen are taken only then."""
+
+_DEEPER_MM = 4.0
+"""Then the pad's own material tells how deep it goes, that far beneath where the skin was thought to be."""
+
 _MEAN_MM, _BONE_HU, _BONE_SHARE = 25.0, 300, 0.01
-_SPREADS, _ALIKE_HU, _GAP_HU = 2.5, (25.0, 75.0), -300
-_SKIN_MM, _OTHER_SHARE, _DEEPER_MM = (2.0, 4.0), 0.1, 4.0
+"""No pad is on average thicker, and none holds as much bone: then the skin was thought too deep."""
 
-_AROUND = np.ones((3, 3), bool)
+_LOOSE_ML = 60.0
+"""What comes loose with a pad is smaller; what is larger may be an arm."""
 
-Step = tuple[float, float, float]
-Factors = tuple[int, int, int]
+_OWN_SHARE = 0.9
+"""Of what comes loose at least that much belonged to the body before."""
 
+_FAR_SIDE_MM = 10.0
+"""How thick the foam behind a pad that was taken for the patient may be."""
 
-@dataclass(frozen=True, eq=False)
-class _Back:
-    """The back of the patient, a sample for each column of cells.
-
-    Attributes:
-        height: (k, i) mm from the first row to where the skin ends, between voxels.
-        last: (k, i) mm from the first row to the end of the last voxel that was taken for the patient.
-        there: (k, i) bool: columns with the patient in them.
-        touched: (k, i) bool: of these, those with equipment right behind.
-        size: mm of a sample along k and i.
-    """
-
-    height: np.ndarray
-    last: np.ndarray
-    there: np.ndarray
-    touched: np.ndarray
-    size: tuple[float, float]
+_ALL_AROUND = np.ones((3, 3), bool)
 
 
 def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> None:
@@ -65,83 +69,27 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
         step: mm along k, j, i.
         factors: voxels in a cell along k, j, i.
     """
-    back = _back_of(labels, hu, step, factors)
-    patches, _ = ndimage.label(ndimage.binary_closing(back.touched, _AROUND))
+    back = backs.find(labels, hu, step, factors)
+    patches, _ = ndimage.label(ndimage.binary_closing(back.touched, _ALL_AROUND))
     before = None
     for number, box in enumerate(ndimage.find_objects(patches), start=1):
-        patch = patches[box] == number
-        if not _LEAST_CM2 < _cm2(patch, back) < _LARGEST_CM2:
+        if back.cm2(patches[box] == number) < _LEAST_CM2:
             continue
-        room = [int(np.ceil(_AROUND_MM / size)) for size in back.size]
+        room = [int(np.ceil(beneath.AROUND_MM / size)) for size in back.size]
         window = tuple(slice(max(0, side.start - add), side.stop + add) for side, add in zip(box, room))
-        part = _Back(*(one[window] for one in (back.height, back.last, back.there, back.touched)), back.size)
-        found = _skin_beneath(part, patches[window] == number)
-        if found is None:
+        columns = backs.columns(labels, hu, factors, window)
+        skin = beneath.find(back.part(window), patches[window] == number, *columns, step[1])
+        if skin is None:
             continue
-        before = _sample(labels, factors) == PATIENT if before is None else before
-        _take_beyond(labels, hu, step, factors, window, *found)
+        before = labels.copy() if before is None else before
+        _take_beyond(labels, hu, step, factors, window, skin)
     if before is not None:
-        _take_what_hung_on_it(labels, _largest(before), step, factors)
-
-
-def _back_of(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> _Back:
-    kind = _sample(labels, factors)[:, ::-1]  # from the back to the front
-    value = np.nan_to_num(_sample(hu, factors)[:, ::-1], nan=-1000.0)
-    rows, row = kind.shape[1], np.arange(kind.shape[1])[None, :, None]
-    own = kind == PATIENT
-    solid = own & (value > _SKIN_HU)
-    there, first = solid.any(axis=1), solid.argmax(axis=1)
-    # A thin piece behind air is a holder that was taken for the patient.
-    gap = ((kind == BACKGROUND) & (row > first[:, None])).argmax(axis=1)
-    ahead = solid & (row > gap[:, None])
-    piece = there & (gap > first) & ((gap - first) * step[1] < _PIECE_MM) & ahead.any(axis=1)
-    first = np.where(piece, ahead.argmax(axis=1), first)
-    equipment = kind > PATIENT
-    behind = (equipment & (row < first[:, None])).any(axis=1)
-    k, i = np.ogrid[: len(kind), : kind.shape[2]]
-    one, two = np.maximum(first - 1, 0), np.maximum(first - 2, 0)
-    size = (step[0] * factors[0], step[2] * factors[2])
-    # So it is where a holder lies behind all the columns around and none behind this one.
-    touched = there & (equipment[k, one, i] | equipment[k, two, i] | (_closed(piece | behind, size) & ~piece & ~behind))
-    inner, outer = value[k, first, i].astype(float), value[k, one, i].astype(float)
-    share = np.clip((inner - _SKIN_HU) / np.maximum(inner - outer, 1), 0, 1)
-    last = (rows - 1 - first) * step[1]
-    return _Back(last + share * step[1], last + step[1] / 2, there, touched, size)
-
-
-def _skin_beneath(back: _Back, patch: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """The skin beneath what touches the back: heights, columns of the pad, mm by which the heights may be wrong.
-
-    None where too little of the skin around is free, or it is too uneven, or nothing stands out from it.
-    """
-    away = ndimage.distance_transform_edt(~patch, back.size)
-    where, near = away <= _AROUND_MM, away <= _BESIDE_MM
-    ring = near & (away > 2 * max(back.size)) & back.there
-    free = back.there & where & ~back.touched & ~ndimage.binary_dilation(patch, _AROUND)
-    if min(back.height.shape) < 3 or np.count_nonzero(free & ring) < max(_FREE_SHARE * np.count_nonzero(ring), 1):
-        return None
-    # Where the back slopes, a height is as unsure as the place across.
-    weight = 1 / (1 + np.gradient(back.height, back.size[1], axis=1) ** 2)
-    for _ in range(_ROUNDS):
-        if np.count_nonzero(free) < _FREE_COLUMNS or not (free & near).any():
-            return None
-        skin = plate.fit(back.height, np.where(free, weight, 0.0), where, back.size)
-        wrong = back.height - skin
-        unsure = float(np.sqrt(np.average(wrong[free & near] ** 2, weights=weight[free & near])))
-        outliers = free & (wrong > max(_OUTLIER_MM, 2 * unsure))
-        if not outliers.any():
-            break
-        free &= ~outliers
-    joined, _ = ndimage.label(patch | (back.there & where & (wrong > _OUTLIER_MM)))
-    patch = np.isin(joined, np.unique(joined[patch]))
-    stands_out = np.percentile((back.last - skin)[patch], 75) > _PAD_MM
-    good = stands_out and unsure < _UNSURE_MM and _cm2(patch, back) < _LARGEST_CM2
-    return (skin, patch, unsure) if good else None
+        _take_what_hung_on_it(labels, _largest(sample(before, factors) == PATIENT), step, factors)
+        _take_far_sides(labels, hu, (before == PATIENT) & (labels > PATIENT), step)
 
 
 def _take_beyond(
-    labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, window: tuple[slice, slice],
-    skin: np.ndarray, patch: np.ndarray, unsure: float,
+    labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, window: tuple[slice, slice], skin: beneath.Skin
 ) -> None:  # fmt: skip
     """Make equipment what lies beyond the skin in the columns of a pad, if it is of one material."""
     k, i = (
@@ -152,65 +100,97 @@ def _take_beyond(
         *((one - factor // 2) / factor - side.start for one, factor, side in zip((k, i), factors[::2], window)),
         indexing="ij",
     )
-    wide = ndimage.binary_dilation(patch, _AROUND).astype(np.uint8)
-    surface = ndimage.map_coordinates(skin, at, order=1, mode="nearest")[:, None] + _SURE * unsure
-    columns = ndimage.map_coordinates(wide, at, order=0, mode="nearest")[:, None] > 0
+
+    def on_voxels(mask: np.ndarray) -> np.ndarray:
+        return ndimage.map_coordinates(mask.astype(np.uint8), at, order=0, mode="nearest")[:, None] > 0
+
+    surface = ndimage.map_coordinates(skin.height, at, order=1, mode="nearest")[:, None]
+    columns, exact = on_voxels(ndimage.binary_dilation(skin.patch, _ALL_AROUND)), on_voxels(skin.exact)
     box = (slice(k[0], k[-1] + 1), slice(None), slice(i[0], i[-1] + 1))
     kind, value = labels[box], np.nan_to_num(hu[box], nan=-1000.0)
     height = np.arange(labels.shape[1])[None, :, None] * step[1]
-    beyond = (kind == PATIENT) & columns & (height > surface) & (height < surface + _THICK_MM)
-    # Neither voxels at its edge nor the skin's blur tell what it is made of.
-    inside = ndimage.binary_erosion(beyond | (kind > PATIENT), _AROUND[None]) & (height > surface + 1.5 * step[1])
-    material = value[inside & beyond]
-    if material.size * np.prod(step) / 1000 < _PAD_ML:
+    beyond = (kind == PATIENT) & columns & (height > surface) & (height < surface + beneath.THICK_MM)
+    if skin.seam is None:
+        material = _material(kind, value, beyond, height > surface + _BESIDE_STEPS * step[1], step)
+    else:
+        material = skin.seam.middle_hu, skin.seam.spread_hu
+    if material is None:
         return
-    middle = float(np.median(material))
-    if np.mean(np.abs(material - middle) < _EVEN_HU) < _EVEN_SHARE:
-        return
-    dense = material[np.abs(material - middle) < _ALIKE_HU[1]]
-    middle, spread = float(np.median(dense)), 1.4826 * float(np.median(np.abs(dense - np.median(dense))))
+    middle, spread = material
     alike = np.abs(value - middle) < np.clip(_SPREADS * spread, *_ALIKE_HU)
     # The skin may lie farther out than thought: then the pad starts where its material does, or behind a gap.
-    beyond &= np.maximum.accumulate((alike | (value < _GAP_HU)) & (height > surface), axis=1)
-    own = (kind == PATIENT) & ~columns & (np.abs(height - surface + _SKIN_MM[1]) < _SKIN_MM[0])
-    if own.any() and np.mean(alike[own]) < _OTHER_SHARE:
-        # Skin is of another density than this pad, so that the pad itself tells how deep it goes.
-        deeper = (kind == PATIENT) & columns & alike & (height > surface - _DEEPER_MM)
-        for _ in range(int(np.ceil(2 * _DEEPER_MM / step[1]))):
-            beyond[:, :-1] |= deeper[:, :-1] & (beyond | (kind > PATIENT))[:, 1:]
-    else:
-        beyond &= height > surface + unsure
-    # No pad holds bone, and none is that thick all over: then the skin was thought too deep.
-    depth = np.count_nonzero(beyond) * step[1] / max(np.count_nonzero(beyond.any(axis=1)), 1)
-    if depth > _MEAN_MM or np.mean(value[beyond] > _BONE_HU) > _BONE_SHARE:
+    starts = alike | (value < _GAP_HU)
+    if skin.seam is not None:
+        starts |= exact | (height > surface + _KNOWN_STEPS * step[1])
+    beyond &= np.maximum.accumulate(starts & (height > surface), axis=1)
+    if skin.seam is None:
+        own = (kind == PATIENT) & ~columns & (np.abs(height - surface + _SKIN_MM[1]) < _SKIN_MM[0])
+        if own.any() and np.mean(alike[own]) < _OTHER_SHARE:
+            deeper = (kind == PATIENT) & columns & alike & (height > surface - _DEEPER_MM)
+            for _ in range(int(np.ceil(2 * _DEEPER_MM / step[1]))):
+                beyond[:, :-1] |= deeper[:, :-1] & (beyond | (kind > PATIENT))[:, 1:]
+        elif not skin.small:
+            return  # neither a seam nor another density: it may be the skin itself
+    thick = np.count_nonzero(beyond) * step[1] / max(np.count_nonzero(beyond.any(axis=1)), 1)
+    if not beyond.any() or thick > _MEAN_MM or np.mean(value[beyond] > _BONE_HU) > _BONE_SHARE:
         return
-    counts = np.bincount(kind.ravel(), minlength=max(EQUIPMENT) + 1)
-    kind[beyond] = max(EQUIPMENT, key=lambda one: counts[one])
+    kind[beyond] = _commonest(kind)
+
+
+def _material(
+    kind: np.ndarray, value: np.ndarray, beyond: np.ndarray, deep: np.ndarray, step: Step
+) -> tuple[float, float] | None:
+    """Median HU and standard deviation of what lies beyond the skin; None where it is little or of several materials.
+
+    ``deep`` is (k, j, i) bool: what lies so far beyond the skin that it holds none of it.
+    """
+    inside = ndimage.binary_erosion(beyond | (kind > PATIENT), _ALL_AROUND[None]) & deep
+    material = value[inside & beyond]
+    if material.size * np.prod(step) / 1000 < _PAD_ML:
+        return None
+    middle = float(np.median(material))
+    if np.mean(np.abs(material - middle) < _EVEN_HU) < _EVEN_SHARE:
+        return None
+    dense = material[np.abs(material - middle) < _ALIKE_HU[1]]
+    middle = float(np.median(dense))
+    return middle, 1.4826 * float(np.median(np.abs(dense - middle)))
 
 
 def _take_what_hung_on_it(labels: np.ndarray, body: np.ndarray, step: Step, factors: Factors) -> None:
     """Make equipment the small parts that belonged to the body (cells, before) by nothing but pads."""
-    parts, count = ndimage.label(_sample(labels, factors) == PATIENT)
+    parts, count = ndimage.label(sample(labels, factors) == PATIENT)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    loose = np.bincount(parts[body], minlength=count + 1) > 0.9 * sizes
+    loose = np.bincount(parts[body], minlength=count + 1) > _OWN_SHARE * sizes
     loose &= sizes * np.prod(step) * np.prod(factors) / 1000 < _LOOSE_ML
     sizes[0] = 0
     loose[[0, int(sizes.argmax())]] = False
     if not loose.any():
         return
     cells = grow(loose[parts], 1.0, 1.0)
-    kinds = _sample(labels, factors)[ndimage.binary_dilation(cells)]
-    counts = np.bincount(kinds, minlength=max(EQUIPMENT) + 1)
-    kind = max(EQUIPMENT, key=lambda one: counts[one])
+    kind = _commonest(sample(labels, factors)[ndimage.binary_dilation(cells)])
     keep = grow(parts == int(sizes.argmax()), 1.0, 1.0)
     for k, j, i in zip(*np.nonzero(cells & ~keep)):
         cell = labels[tuple(slice(at * factor, (at + 1) * factor) for at, factor in zip((k, j, i), factors))]
         cell[cell == PATIENT] = kind
 
 
-def _sample(array: np.ndarray, factors: Factors) -> np.ndarray:
-    """The middle voxel of each cell."""
-    return array[tuple(slice(min(factor // 2, size - 1), None, factor) for factor, size in zip(factors, array.shape))]
+def _take_far_sides(labels: np.ndarray, hu: np.ndarray, taken: np.ndarray, step: Step) -> None:
+    """Make equipment what is more than air right behind what was taken: its blurred edge, or foam."""
+    k, i = np.nonzero(taken.any(axis=1))
+    if not k.size:
+        return
+    box = (slice(k.min(), k.max() + 1), slice(None), slice(i.min(), i.max() + 1))
+    kind, reached = labels[box], np.where(taken[box], labels[box], BACKGROUND)
+    faint = (kind == BACKGROUND) & (hu[box] > AIR_HU)
+    for _ in range(round(_FAR_SIDE_MM / step[1])):
+        reached[:, 1:] = np.where(faint[:, 1:] & (reached[:, 1:] == BACKGROUND), reached[:, :-1], reached[:, 1:])
+    kind[faint] = reached[faint]
+
+
+def _commonest(kind: np.ndarray) -> int:
+    """The equipment that most of the labels are."""
+    counts = np.bincount(kind.ravel(), minlength=max(EQUIPMENT) + 1)
+    return max(EQUIPMENT, key=lambda one: counts[one])
 
 
 def _largest(mask: np.ndarray) -> np.ndarray:
@@ -218,15 +198,3 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     return parts == int(sizes.argmax())
-
-
-def _closed(mask: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-    """(k, i) bool: with what lies between parts of a mask along a slice, across them or all around."""
-    reach = [2 * round(_HOLDER_MM / one) + 1 for one in size]
-    padded = np.pad(mask, [(one, one) for one in reach])
-    along, across = (ndimage.binary_closing(padded, np.ones(shape, bool)) for shape in ((reach[0], 1), (1, reach[1])))
-    return ndimage.binary_fill_holes(along | across)[tuple(slice(one, -one) for one in reach)]
-
-
-def _cm2(patch: np.ndarray, back: _Back) -> float:
-    return float(np.count_nonzero(patch) * np.prod(back.size) / 100)

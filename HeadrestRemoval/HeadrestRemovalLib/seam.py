@@ -1,0 +1,133 @@
+"""The seam between a pad and the skin: the dark voxels between them.
+
+Two surfaces that meet keep some air or hair between them here and there, and even where they don't, their blurred edges
+leave a voxel that is darker than both. Where such a voxel is darker than any fat, it is the seam, exactly; this is so
+in a part of the columns only, but skin is smooth, so that it is known between them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_MATERIAL_MM = 6.0
+"""What a pad is made of is read from its outermost so many mm, all of which are pad where it is not a mere sheet."""
+
+_NEAR_HU = 75.0
+"""Of these what is no farther from the median is the material; the rest are edges and the skin beneath thin places."""
+
+_EVEN_SHARE = 0.5
+"""A pad is of one material: at least that share of what lies behind the skin is no farther from its median."""
+
+_SOLID_HU = -500
+"""Half-way between air and tissue."""
+
+_DARK_HU = -150.0
+"""Fainter than fat, noise and all."""
+
+_FILM_HU = 60.0
+"""By so much a film of air is fainter than the pad and than what lies beneath."""
+
+_ALIKE_HU = 20.0
+"""What lies deeper than thought is pad only if it is as near to its material as that: skin may be almost as dense."""
+
+_START_MM = 5.0
+"""A pad's material begins no deeper than this beneath its far side, which is blurred or the shell of a holder."""
+
+_BENEATH_MM = 5.0
+"""A film is thinner than that."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seam:
+    """Where a pad ends towards the skin.
+
+    Attributes:
+        height: (k, i) mm from the first row, between voxels, dark ones being the skin's; NaN where nothing is seen.
+        middle_hu: median of the pad's material.
+        spread_hu: its standard deviation.
+    """
+
+    height: np.ndarray
+    middle_hu: float
+    spread_hu: float
+
+
+def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, deepest_mm: float) -> Seam | None:
+    """Where a pad ends towards the skin.
+
+    Args:
+        value: (k, j, i) HU of the columns, rows from front to back.
+        own: (k, j, i) bool: what was taken for the patient.
+        step_mm: of the rows.
+        pad: (k, i) bool: columns with the pad.
+        deepest_mm: pads are no thicker.
+
+    Returns:
+        None where what lies there is not of one material.
+    """
+    columns = value[:, ::-1].transpose(0, 2, 1)  # from the back to the front
+    solid = own[:, ::-1].transpose(0, 2, 1) & (columns > _SOLID_HU)
+    there, first = solid.any(axis=-1), solid.argmax(axis=-1)
+    pad = pad & there
+    material = _material(columns[pad], first[pad], step_mm) if pad.any() else None
+    if material is None:
+        return None
+    middle, spread = material
+    limit = min(_DARK_HU, middle - _FILM_HU)
+    row = np.arange(columns.shape[-1])
+    begun = (columns > limit) & (row >= first[..., None])
+    start = begun.argmax(axis=-1)
+    end = ((columns <= limit) & (row > start[..., None])).argmax(axis=-1)
+    seen = pad & begun.any(axis=-1) & ((start - first) * step_mm < _START_MM) & (end > start)
+    seen &= (end - first) * step_mm < deepest_mm
+    k, i = np.nonzero(seen)
+    beneath = _from(columns[k, i], end[k, i] + 1, 1 + max(2, round(_BENEATH_MM / step_mm)))
+    solid = beneath > np.maximum(limit, columns[k, i, end[k, i]] + _FILM_HU)[:, None]
+    seen[k, i] = (solid[:, :-1] & solid[:, 1:]).any(axis=1)  # not so where it is the lung
+    return Seam(np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan), middle, spread)
+
+
+def nearby(value: np.ndarray, step_mm: float, seam: Seam, height: np.ndarray) -> np.ndarray:
+    """Where it is known about where a pad ends, a voxel that is a little darker than the pad suffices.
+
+    Args:
+        value: (k, j, i) HU of the columns, rows from front to back.
+        step_mm: of the rows.
+        seam: of the pad.
+        height: (k, i) mm from the first row to where the skin should end.
+
+    Returns:
+        (k, i) mm, between voxels and no farther than one voxel from there; NaN where there is no such voxel.
+    """
+    found = np.full(height.shape, np.nan)
+    face = np.rint(height / step_mm - 0.5).astype(int)
+    for shift in (1, -1, 0):  # the nearest comes last
+        inner = np.clip(face + shift, 0, value.shape[1] - 2)[:, None]
+        skin, pad = (np.take_along_axis(value, inner + more, axis=1)[:, 0] for more in (0, 1))
+        wrong = np.abs(pad - seam.middle_hu)
+        alike = (wrong < (_ALIKE_HU if shift < 0 else _FILM_HU)) & (wrong < pad - skin)
+        seen = alike & (skin < seam.middle_hu - _FILM_HU)
+        found = np.where(seen, (inner[:, 0] + 0.5) * step_mm, found)
+    return found
+
+
+def _material(columns: np.ndarray, first: np.ndarray, step_mm: float) -> tuple[float, float] | None:
+    """Median HU of a pad and its spread (standard deviation); None where it is not of one material."""
+    outer = _from(columns, first + 1, max(2, round(_MATERIAL_MM / step_mm))).ravel()
+    outer = outer[outer > _SOLID_HU]
+    if not outer.size:
+        return None
+    middle = float(np.median(outer))
+    near = outer[np.abs(outer - middle) < _NEAR_HU]
+    if near.size < _EVEN_SHARE * outer.size:
+        return None
+    middle = float(np.median(near))
+    return middle, 1.4826 * float(np.median(np.abs(near - middle)))
+
+
+def _from(columns: np.ndarray, start: np.ndarray, count: int) -> np.ndarray:
+    """(n, count): what each of the (n, rows) columns holds from a row on."""
+    rows = np.minimum(start[:, None] + np.arange(count), columns.shape[1] - 1)
+    return np.take_along_axis(columns, rows, axis=1)
