@@ -14,17 +14,44 @@ from .constant import presence
 from .shapes import ALL_AROUND, distance, grow, grow_along
 
 AIR_HU = (-1015, -850)
+"""Where the peak of air lies: scanners are off by as much, and beneath is padding."""
+
 _ABOVE_AIR_HU, _SIGMAS = (28.0, 60.0), 3.5
+"""More than air is what is denser by so many spreads of its noise, but by no less and no more than this.
+
+A soft cushion is 70 HU denser than air; less than the former may be a scatter's shade.
+"""
+
 _AIR_SHARE = 0.25
-_CRUMB_ML, _FAINT_ML = 0.6, 8.0
+"""A peak of HU this high, beside the highest one, may be air's: the rest are bumps of noise."""
+
+_CRUMB_ML = 0.6
+"""Smaller parts are specks of noise."""
+
 _FAINT_HU = 55.0
-_ON_SKIN_MM = 2.5
+"""So much above air foam begins; haze and streaks stay below in the mean."""
+
 _STRONG_HU, _CLOUD_MM = 130, 8.0
+"""Cloth and foam have parts that are denser than air by this; what is faint and that near to one belongs to it."""
+
 _HAIR_MM, _PRESSED_MM = 25.0, 3.0
-_BESIDE_MM, _FREE_MM, _LONG_MM, _HAIRY = 8.0, 14.0, 12.0, 0.4
+"""How thick hair is, loose and where the head lies on it."""
+
+_BESIDE_MM, _FREE_MM = 8.0, 14.0
+"""That near to equipment hair may be pressed; that far from it nothing but hair makes the air around a head denser."""
+
+_LONG_MM, _HAIRY = 12.0, 0.4
+"""Free hair is measured in layers up to this; a layer is hair if this share of it is more than air."""
+
 _LOOSER_MM = 2.0
+"""By so much hair may be thicker in places than it is where it was measured."""
+
 _SMOOTH_HU, _EVEN_HU, _END_MM = 30.0, 45.0, 8.0
+"""Foam is so smooth from cell to cell and all over; hair is not. Nearer to the body's end its blur is as smooth."""
+
 _FOREIGN_ML = 20.0
+"""As much of a piece of equipment lies farther from the head than hair goes."""
+
 _SUPPORT = 0.5
 """Share of the slices around in which cloth or foam goes on, while noise and streaks don't."""
 
