@@ -17,7 +17,10 @@ SHORTEST_MM = 50.0
 """In shorter scans nothing can be told."""
 
 SHARE = 0.6
+"""In this share of the slices around it has to be there, as far as noise and gaps let one see it."""
+
 _LEANS = np.arange(-10, 11) / 20
+"""Rows per slice, mm per mm, by which a table may lean; 0.5 is 27 degrees, and gantries tilt by 30 at most."""
 
 
 def explained(mask: np.ndarray, cells: Cells) -> np.ndarray:

@@ -17,7 +17,11 @@ SKIN_HU = -500
 _SHARED_HU = -650
 """A voxel on the skin that is denser is a third skin."""
 
-_HARD_HU, _NOISE_HU = -750, 40
+_HARD_HU = -750
+"""Beside cells denser than this, of shells and tables, the averages of neighbours hold their blurred edge."""
+
+_NOISE_HU = 40
+"""There a single voxel has to be so much denser than what is more than air."""
 
 _TISSUE_HU = -400
 """What is fainter on the skin and lies against equipment is blurred equipment, or cloth, rather than skin."""
