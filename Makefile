@@ -12,7 +12,7 @@ help:
 	@echo "make bench                         speed and memory, side by side with the alternatives"
 	@echo "make train CT_DATA_DIR=...         make the shipped model again from the data and measure it; hours"
 	@echo "make crossvalidation CT_DATA_DIR=...  measure models on sources that they never saw; hours"
-	@echo "make train-headrest CT_DATA_DIR=...   make the network of the headrests again (about an hour)"
+	@echo "make train-headrest CT_DATA_DIR=...   make the network of the headrests again (about two hours)"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from . import compose_contact
+from . import compose_contact, compose_worn
 from . import compose_shapes as shapes
 from .compose_patients import Patient
 from .labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
@@ -22,6 +22,9 @@ SLICES = 12
 FINE_MM = CELL_MM / 2
 """Scenes are put together on pixels of this size."""
 _FINE = 2 * SIZE
+_PRONE, _UPRIGHT = 0.13, 0.75
+"""Share of patients who lie on the front, and of these, whose scan says so: then the equipment is above in the picture.
+"""
 _HEAD_MM = 240.0
 """What is narrower is a head or neck, which may lie on a headrest."""
 
@@ -42,7 +45,12 @@ class Scene:
 
 
 def scene(
-    patient: Patient, rng: np.random.Generator, own: bool = False, hard: bool = False, contact: bool = False
+    patient: Patient,
+    rng: np.random.Generator,
+    own: bool = False,
+    hard: bool = False,
+    contact: bool = False,
+    worn: bool = False,
 ) -> Scene:
     """Compose a scene.
 
@@ -53,8 +61,10 @@ def scene(
             things.
         hard: more of what is hard: the vertex, pads as dense as tissue, plates under the shoulders.
         contact: equipment that touches over a known area, or none at all.
+        worn: equipment that lies on the skin or hugs the patient, who in a part of the scenes lies on the front.
     """
-    hu, inside, around_hu, step = _posed(patient, rng, own, hard)
+    prone = worn and rng.random() < _PRONE
+    hu, inside, around_hu, step = _posed(patient, rng, own, hard, prone)
     mask = inside > 0.5
     at = shapes.around(mask, FINE_MM, step)
     full = mask & (ndimage.distance_transform_edt(mask, sampling=(step, FINE_MM, FINE_MM)) > 2.5)
@@ -69,7 +79,9 @@ def scene(
         kind = f"{patient.name} own"
         scenery, labels = _own_things(around_hu, mask, at, rng)
     else:
-        if contact:
+        if worn:
+            layers, kind = compose_worn.things(at, rng, 2 * at.half < _HEAD_MM)
+        elif contact:
             layers, kind = compose_contact.things(at, rng, 2 * at.half < _HEAD_MM)
         else:
             layers, kind = _hard_things(at, rng) if hard else _things(at, rng)
@@ -86,11 +98,13 @@ def scene(
         corner = np.hypot(at.x + rng.normal(0, 10), at.y + rng.normal(0, 15)) > radius
         picture[:, corner[0]] = rng.choice([-1024.0, AIR_HU])
         labels[:, corner[0]] = BACKGROUND
+    if prone and rng.random() < _UPRIGHT:
+        picture, labels, kind = picture[:, ::-1], labels[:, ::-1], f"{kind} prone"
     return Scene(*_on_cells(picture, labels), kind)
 
 
 def _posed(
-    patient: Patient, rng: np.random.Generator, own: bool, hard: bool
+    patient: Patient, rng: np.random.Generator, own: bool, hard: bool, prone: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, float]:
     """Slices of the patient on the fine pixels, turned, scaled and moved: HU, share inside the skin, all around, step.
 
@@ -116,7 +130,7 @@ def _posed(
     matrix = np.diag(1 / np.array(patient.spacing[1::-1])) @ turned * FINE_MM / scale
     if rng.random() < 0.5:
         matrix = matrix @ np.diag([1.0, -1.0])
-    if not own and rng.random() < 0.08:
+    if (not own and rng.random() < 0.08) or prone:
         matrix = matrix @ np.diag([-1.0, 1.0])  # lying on the front
     target = (np.array([_FINE, _FINE]) - 1) / 2 + np.array([rng.normal(-15, 15), rng.normal(0, 12)]) / FINE_MM
     offset = middle - matrix @ target

@@ -102,7 +102,7 @@ def pressed(at: Around, rng: np.random.Generator) -> list[Layer]:
         body = np.maximum(body, np.abs(at.x) - at.half - 25)
         layers.append((share(at, body), texture(at, dense, rng), HEADREST))
         thick += thickness
-    layers.append((share(at, pad), hu + _smooth_noise(at, rng, rng.uniform(0, 15), 3), HEADREST))
+    layers.append((share(at, pad), hu + smooth_noise(at, rng, rng.uniform(0, 15), 3), HEADREST))
     return layers
 
 
@@ -210,7 +210,7 @@ def _moulded(at: Around, rng: np.random.Generator) -> list[Layer]:
     """A cushion that follows the skin, such as a vacuum cushion or soft foam."""
     gap = rng.choice([-2.0, 0.0, rng.uniform(0, 4)])
     outer = np.maximum(at.y - at.back - rng.uniform(10, 50), np.abs(at.x) - at.half - rng.uniform(10, 60))
-    up = rng.uniform(at.front * 0.7, at.back - 10) + _smooth_noise(at, rng, 15, 5)
+    up = rng.uniform(at.front * 0.7, at.back - 10) + smooth_noise(at, rng, 15, 5)
     which = at.outside if rng.random() < 0.6 else at.hull
     body = np.maximum(np.maximum(outer, up - at.y), gap - which)
     film = rng.uniform(0.5, 2.5)
@@ -225,7 +225,7 @@ def _cup(at: Around, rng: np.random.Generator) -> list[Layer]:
     """Shells that follow the smooth hull behind and beside the head."""
     gap = _gap(rng)
     up = rng.uniform(at.front * 0.5, at.back - 12) + rng.normal(0, 0.15) * at.x
-    wave = _smooth_noise(at, rng, 2.5, 12)
+    wave = smooth_noise(at, rng, 2.5, 12)
     # A cup of one size fits no head exactly: it comes off towards the sides.
     off = rng.uniform(0, 0.35) * np.maximum(at.back - at.y, 0) ** 1.2 / 3
     depth_of = at.hull - gap - wave - off
@@ -279,7 +279,7 @@ def _mask(at: Around, rng: np.random.Generator) -> list[Layer]:
     distance = at.outside if rng.random() < 0.5 else at.hull
     cut = rng.uniform(0, at.back * 0.7)
     body = np.maximum(np.maximum(gap - distance, distance - gap - thick), at.y - cut)
-    holes = _smooth_noise(at, rng, 1.0, 2) > rng.uniform(-0.5, 2.5)
+    holes = smooth_noise(at, rng, 1.0, 2) > rng.uniform(-0.5, 2.5)
     return [(share(at, body) * ~holes, rng.uniform(-500, 200), OTHER)]
 
 
@@ -298,7 +298,7 @@ def _blanket(at: Around, rng: np.random.Generator) -> list[Layer]:
     cut = rng.uniform(-0.2, 1.1) * at.back
     for _ in range(rng.integers(1, 4)):
         thick = rng.uniform(1, 5)
-        wave = np.abs(_smooth_noise(at, rng, rng.uniform(2, 12), 12))
+        wave = np.abs(smooth_noise(at, rng, rng.uniform(2, 12), 12))
         body = np.abs(at.hull - depth - wave) - thick / 2
         layers.append((share(at, np.maximum(body, at.y - cut)), texture(at, rng.uniform(-960, -550), rng), OTHER))
         depth += thick + rng.uniform(0, 6)
@@ -386,10 +386,10 @@ def texture(at: Around, hu: float, rng: np.random.Generator, most: float = 30) -
     """HU of a material: the same everywhere where it is dense, often uneven where it is foam."""
     if hu > -400 or rng.random() < 0.4:
         return hu
-    return hu + np.abs(_smooth_noise(at, rng, rng.uniform(5, most), 1.5)) - 10
+    return hu + np.abs(smooth_noise(at, rng, rng.uniform(5, most), 1.5)) - 10
 
 
-def _smooth_noise(at: Around, rng: np.random.Generator, size: float, coarse: float) -> np.ndarray:
+def smooth_noise(at: Around, rng: np.random.Generator, size: float, coarse: float) -> np.ndarray:
     """(k, j, i) noise with this standard deviation, smooth over so many pixels."""
     shape = at.outside.shape
     small = [max(3, int(np.ceil(length / coarse)) + 1) for length in shape[1:]]

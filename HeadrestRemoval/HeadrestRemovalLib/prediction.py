@@ -33,23 +33,31 @@ SKIN_HU = -500
 """Half-way between air and skin."""
 
 _FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__).parent / "Models")
-_CUT = 0.75
-"""Share of equipment in what is not air, above which a voxel goes to the equipment."""
-_FULL, _SOME = 0.5, 0.12
+_CUT, _FAINT_CUT = 0.75, 0.7
+"""Share of equipment in what is not air, above which a voxel goes to the equipment: as dense as skin, and fainter."""
+_FULL, _SOME = 0.5, 0.03
 _HARD_HU = -900
 """What is fainter and only in part equipment is air beside it; foam between two plates is not."""
 _CERTAIN, _REACH, _LEAST_ML = 0.85, 1, 2.0
 """Share of equipment in what is not air that is certain, how many cells around it may be equipment, too, and how much
 there must be together: on the nape and where shoulders begin, the network suspects thin layers of skin."""
+_LIKELY, _THIN_HU = 0.5, -700
+"""Share of equipment in what is not air with which a plate, a strap or a mask goes on from where it is certain, and HU
+of a cell that holds a thin one; what is fainter may be hair."""
 _CLEAR, _CLEAR_ML = 2, 1.0
 """Cells away from the patient, and how much of a piece of equipment must reach that far: what lies on the skin all
 over, such as a layer of the nape or the breast bone, is skin."""
+_WORN_ML, _WORN_CERTAIN = 3.0, 0.6
+"""How much, and with what share of equipment on average, does not have to reach away: a mask, a strap."""
 _ONE_KIND = 0.7
 _SUPPORTED, _HAIRY = 0.17, 0.3
 _SECTION = 0.6
 _TAKE = 0.9
 _SURE = 0.82
 _CRUMB_ML = 0.4
+_STUCK_ML, _JOINED, _TISSUE_HU = 40.0, 0.1, -250
+"""What is smaller, as dense as tissue, joined to nothing so dense but the patient, and to him by so many voxels of its
+own number, is an ear or a nose that sinks into foam."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -100,6 +108,7 @@ def label(
     shares = _settled(shares, grid)
     ratio = _onto_voxels(shares, grid, axial, target)
     voxel_ml = float(np.prod(axial.spacing[:2]) * slice_step(axial) / 1000)
+    _give_back_stuck(target, axial.array, voxel_ml)
     if first is None:
         if not (target == PATIENT).any():
             raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
@@ -112,7 +121,7 @@ def label(
 
 
 def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
-    """Shares in which equipment is only near cells where it is certain, and of one kind where most of a piece is.
+    """Shares in which equipment goes on from where it is certain, and is of one kind where most of a piece is.
 
     Args:
         shares: (g, 160, 160, 5) of the network.
@@ -121,15 +130,21 @@ def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
     shares = shares.copy()
     equipment = shares[..., HEADREST:].sum(axis=-1)
     some = shares[..., PATIENT] + equipment
-    sure = (some > _SOME) & (equipment > _CERTAIN * some)
     cell_ml = netgrid.CELL_MM**2 * _step(grid) / 1000
+    sure = (some > _SOME) & (equipment > _CERTAIN * some)
     parts, count = ndimage.label(sure, ALL_AROUND)
     large = np.bincount(parts.ravel(), (equipment * sure).ravel(), count + 1) * cell_ml > _LEAST_ML
     large[0] = False
-    equipment[~ndimage.binary_dilation(large[parts], ALL_AROUND, iterations=_REACH)] = 0
+    sure = large[parts]
+    likely = (some > _SOME) & (equipment > _LIKELY * some) & (grid.hu > _THIN_HU)
+    sure = ndimage.binary_propagation(sure, ALL_AROUND, mask=sure | likely)
+    equipment[~ndimage.binary_dilation(sure, ALL_AROUND, iterations=_REACH)] = 0
     parts, count = ndimage.label(equipment > _FULL / 2, ALL_AROUND)
     away = ~ndimage.binary_dilation(some - equipment > _FULL, ALL_AROUND, iterations=_CLEAR)
     held = np.bincount(parts.ravel(), (equipment * away).ravel(), count + 1) * cell_ml > _CLEAR_ML
+    volume = np.bincount(parts.ravel(), equipment.ravel(), count + 1)
+    certainty = np.bincount(parts.ravel(), (equipment**2 / np.maximum(some, 1e-3)).ravel(), count + 1)
+    held |= (volume * cell_ml > _WORN_ML) & (certainty > _WORN_CERTAIN * volume)
     held[0] = True
     equipment[~held[parts]] = 0
     doubtful = equipment == 0
@@ -161,7 +176,7 @@ def _onto_voxels(shares: np.ndarray, grid: netgrid.NetGrid, axial: CTVolume, lab
         hu, some, share = axial.array[k][box], some[box], share[(slice(None), *box)]
         patient, equipment = share[PATIENT], share[HEADREST:].sum(axis=0)
         part = equipment / np.maximum(some, 1e-3)
-        foreign = part > np.where(hu > SKIN_HU, _CUT, 0.5)
+        foreign = part > np.where(hu > SKIN_HU, _CUT, _FAINT_CUT)
         inside = ~foreign & (((some > _SOME) & (hu > SKIN_HU)) | (patient > 0.7))
         things = foreign & ((equipment > _FULL) | ((some > _SOME) & (hu > _HARD_HU)))
         kind = HEADREST + share[HEADREST:].argmax(axis=0).astype(np.uint8)
@@ -180,6 +195,18 @@ def _without_crumbs(labels: np.ndarray, voxel_ml: float) -> None:
         labels[box][piece] = np.where(skin[piece], np.uint8(PATIENT), np.uint8(BACKGROUND))
 
 
+def _give_back_stuck(labels: np.ndarray, hu: np.ndarray, voxel_ml: float) -> None:
+    """Small pieces of equipment as dense as tissue, and joined to the patient's alone, become the patient's."""
+    tissue = hu > _TISSUE_HU
+    found = []
+    for box, piece in _small(np.isin(labels, EQUIPMENT) & tissue, voxel_ml, _STUCK_ML):
+        skin = (labels[box] == PATIENT) & tissue[box]
+        if np.count_nonzero(ndimage.binary_dilation(piece) & skin) > _JOINED * np.count_nonzero(piece):
+            found.append((box, ndimage.binary_dilation(piece, ALL_AROUND) & (hu[box] > SKIN_HU)))
+    for box, piece in found:
+        labels[box][piece] = PATIENT
+
+
 def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndarray, voxel_ml: float) -> None:
     """Take over what clustering found, but for dense pads on the patient that the network is sure of.
 
@@ -195,7 +222,7 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndar
     dense = hu > SKIN_HU  # hair is as dense as a cushion, and clustering knows it better
     was = np.isin(given, EQUIPMENT)
     taken = np.isin(labels, EQUIPMENT) & (given == PATIENT) & dense & (ratio > _TAKE * 255)
-    taken = _pads(_sure(taken, ratio, voxel_ml), was, (given == PATIENT) & ~dense)
+    taken = _pads(_sure(taken, ratio, voxel_ml), was & dense, (given == PATIENT) & ~dense)
     _give_back_sections(taken, given == PATIENT)
     labels[...] = np.where(taken, labels, given)
 
@@ -205,7 +232,7 @@ def _pads(mask: np.ndarray, equipment: np.ndarray, hair: np.ndarray) -> np.ndarr
 
     Args:
         mask: (k, j, i) bool, part of the patient.
-        equipment: (k, j, i) bool.
+        equipment: (k, j, i) bool, as dense as skin: a nose in foam lies behind foam.
         hair: (k, j, i) bool: what is faint and still the patient.
     """
     parts, count = ndimage.label(mask, ALL_AROUND)

@@ -1,8 +1,9 @@
 """Training the compact network; ``python -m HeadrestRemovalLib.train --data DIR`` makes the shipped model.
 
-Scenes with exact truth are composed first and kept in the work folder, then the network is fitted to them in two
-stages: to scenes of every kind, and then also to more in which equipment touches the patient. A run that was killed
-goes on where it was. After each epoch ``pictures/`` shows what the network says about the same ten slices.
+Scenes with exact truth are composed first and kept in the work folder, then the network is fitted to them in four
+stages: to scenes of every kind, then also to more in which equipment touches the patient, to more in which it lies on
+the skin or hugs the patient, and to more of these with heads. A run that was killed goes on where it was. After each
+epoch ``pictures/`` shows what the network says about the same ten slices.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ class Settings:
 STAGES = {
     "broad": Settings(scenes=380, epochs=20),
     "contact": Settings(scenes=720, epochs=32, learning_rate=2.5e-3, patience=32),
+    "worn": Settings(scenes=1200, epochs=64, learning_rate=2.5e-3, patience=64),
+    "heads": Settings(scenes=1400, epochs=56, learning_rate=2e-3, patience=56),
 }
 """By the name of their folder in the work folder; each begins with the best weights of the one before."""
 
@@ -202,6 +205,7 @@ def main(data: Path, work: Path, out: Path, seed: int, jobs: int) -> None:
         check = train_scenes.make(validation, work / SCENES, settings.validation_scenes, jobs)
         model, records[stage] = train(learn, check, work / stage, settings, start, best=start is None)
         start = work / stage / checkpoints.BEST
+    train_pictures.animate_stages(work, STAGES)
     export.export({"shares": model}, out / MODEL_NAME, card(source, records), "shares", batch=4)
     log.info("The model is in %s", out)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -53,17 +54,33 @@ def write(work: Path, epoch: int, pictures: np.ndarray, truth: np.ndarray, predi
     animate(work)
 
 
-def animate(work: Path, width: int = 1200) -> None:
+def animate(work: Path) -> None:
     """Put the pictures of all epochs one after the other into ``training.gif``; the last one stays for a while."""
+    _film(sorted((work / FOLDER).glob("epoch_*.png")), work / ANIMATION)
+
+
+def animate_stages(work: Path, stages: Iterable[str], every: int = 4) -> None:
+    """The same for a training in stages, in the folder above theirs: each so many epochs, and the last one.
+
+    Args:
+        work: folder of the stages' folders.
+        stages: their names, in order.
+        every: how many epochs one picture stands for.
+    """
+    paths = [path for stage in stages for path in sorted((work / stage / FOLDER).glob("epoch_*.png"))]
+    _film(paths[every - 1 :: every] if len(paths) % every == 0 else [*paths[::every], paths[-1]], work / ANIMATION)
+
+
+def _film(paths: list[Path], target: Path, width: int = 1200) -> None:
     from PIL import Image
 
     frames = []
-    for path in sorted((work / FOLDER).glob("epoch_*.png")):
+    for path in paths:
         with Image.open(path) as picture:
             small = picture.convert("RGB").resize((width, round(picture.height * width / picture.width)))
             frames.append(small.quantize(64))
     if frames:
-        with replacing(work / ANIMATION) as temporary:
+        with replacing(target) as temporary:
             frames[0].save(
                 temporary, save_all=True, append_images=frames[1:], loop=0, duration=[400] * (len(frames) - 1) + [3000]
             )

@@ -16,19 +16,27 @@ from . import compose, compose_patients
 from .netgrid import SIZE, neighbours
 from .split import FIRST_TRAINING_SEED, FIRST_VALIDATION_SEED, validates
 
-PHANTOMS = 0.25
-"""Share of scenes with a phantom; the others are real patients."""
-HEADS = 0.6
-"""Share of real patients who are scanned at head and neck."""
 OWN = 0.35
 """Share of scenes of other patients with what really lay around them."""
-FIRST_HARD = 240
-"""Scenes before this number show all there is, the next, with heads only, what is hardest."""
-FIRST_CONTACT = 380
-"""From this number on equipment touches over a known area."""
-HARD_PHANTOMS = 0.45
-CONTACT_PHANTOMS = 0.35
-CONTACT_HEADS = 0.75
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Scenes from a number on: what they show, which share has a phantom, and which of the real ones a head."""
+
+    first: int
+    kind: str
+    phantoms: float
+    heads: float
+
+
+_PARTS = (
+    _Part(0, "all", 0.25, 0.6),
+    _Part(240, "hard", 0.45, 1.0),
+    _Part(380, "contact", 0.35, 0.75),
+    _Part(720, "worn", 0.4, 0.6),
+    _Part(1200, "worn", 0.35, 0.8),
+)
 NOT_OWN = frozenset({"ab01"})
 """Scans with parts of the patient so faint in a slice (a breast that just begins) that they look like a blanket."""
 _PHANTOM_SEEDS = 120
@@ -87,19 +95,20 @@ def make(source: Source, folder: Path, count: int, jobs: int = 1) -> list[Path]:
 def compose_one(source: Source, number: int) -> compose.Scene:
     """The scene with this number; the same each time."""
     rng = np.random.default_rng([source.seed, number, source.part == "validation"])
-    contact = number >= FIRST_CONTACT
-    hard = FIRST_HARD <= number < FIRST_CONTACT
-    if rng.random() < (CONTACT_PHANTOMS if contact else HARD_PHANTOMS if hard else PHANTOMS):
+    part = [part for part in _PARTS if part.first <= number][-1]
+    kinds = {kind: part.kind == kind for kind in ("hard", "contact", "worn")}
+    if rng.random() < part.phantoms:
         first = FIRST_VALIDATION_SEED if source.part == "validation" else FIRST_TRAINING_SEED
-        return compose.scene(_phantom(first + int(rng.integers(_PHANTOM_SEEDS)), hard), rng, hard=hard, contact=contact)
+        patient = _phantom(first + int(rng.integers(_PHANTOM_SEEDS)), kinds["hard"])
+        return compose.scene(patient, rng, **kinds)
     rows = _rows(source.data, source.part)
     heads = [row for row in rows if row["id"].startswith("hn")]
     others = [row for row in rows if not row["id"].startswith("hn")]
-    use = heads if heads and (not others or rng.random() < (CONTACT_HEADS if contact else HEADS) or hard) else others
+    use = heads if heads and (not others or rng.random() < part.heads) else others
     row = use[rng.integers(len(use))]
     patient = _real(source.data / "vol" / f"{row['id']}.nii.gz", use is heads)
-    own = use is others and not contact and rng.random() < OWN and row["id"] not in NOT_OWN
-    return compose.scene(patient, rng, own, hard, contact)
+    own = use is others and part.kind == "all" and rng.random() < OWN and row["id"] not in NOT_OWN
+    return compose.scene(patient, rng, own, **kinds)
 
 
 def read(path: Path) -> compose.Scene:

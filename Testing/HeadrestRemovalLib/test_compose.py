@@ -6,7 +6,7 @@ import csv
 
 import numpy as np
 import pytest
-from HeadrestRemovalLib import compose, compose_contact, compose_patients, compose_shapes, split
+from HeadrestRemovalLib import compose, compose_contact, compose_patients, compose_shapes, compose_worn, split
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
 
 
@@ -147,3 +147,30 @@ def test_a_band_lies_on_the_skin():
 def test_scenes_of_contact_have_headrests_or_nothing(head):
     kinds = {compose.scene(head, np.random.default_rng(seed), contact=True).kind for seed in range(14)}
     assert kinds == {f"{head.name} contact", f"{head.name} nothing"}
+
+
+def test_what_is_worn_touches_the_skin():
+    mask = np.zeros((6, 90, 90), bool)
+    mask[:, 25:60, 30:62] = True
+    at = compose_shapes.around(mask, 3.0, 3.0)
+    beside = (at.outside > 0) & (at.outside <= 3)
+    touching, words = 0, set()
+    for seed in range(60):
+        layers, kind = compose_worn.things(at, np.random.default_rng(seed), head=seed % 3 > 0)
+        words |= set(kind.split())
+        assert (not layers) <= (kind == "nothing")
+        touching += any((share[beside] > 0.5).any() for share, _, _ in layers)
+    assert {"nothing", "mask", "band", "blanket", "pads", "hugged", "sunk", "padded"} <= words
+    assert touching >= 30
+
+
+def test_equipment_is_above_who_lies_on_the_front(head, monkeypatch):
+    monkeypatch.setattr(compose, "_PRONE", 1.0)
+    monkeypatch.setattr(compose, "_UPRIGHT", 1.0)
+    for seed in range(2, 6):
+        made = compose.scene(head, np.random.default_rng(seed), worn=True)
+        rows = [np.nonzero(made.shares[..., part] > 200)[1] for part in (slice(HEADREST, OTHER), PATIENT)]
+        if len(rows[0]):
+            assert rows[0].mean() < rows[1].mean()
+            return
+    pytest.fail("no scene with a headrest or table")

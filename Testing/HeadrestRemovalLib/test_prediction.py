@@ -9,7 +9,7 @@ import pytest
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 from HeadrestRemovalLib import netgrid, prediction
-from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, PATIENT, TABLE
+from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
 from HeadrestRemovalLib.results import EquipmentResult
 from support_headrests import axis_orders, back
 
@@ -125,6 +125,31 @@ def test_a_piece_has_one_kind():
     headrest = truth == HEADREST
     assert np.count_nonzero(result.labels[headrest] == TABLE) == 0
     assert np.count_nonzero(result.labels[truth == TABLE] == TABLE) > 0.9 * np.count_nonzero(truth == TABLE)
+
+
+def test_what_sinks_into_foam_stays_though_the_network_takes_it():
+    """A nose, say: nothing around it is dense but the patient."""
+    volume, truth = scene()
+    hu = np.where(truth == HEADREST, -860, volume.array).astype(np.int16)
+    seen = truth.copy()
+    seen[:, 119:, 55:85][truth[:, 119:, 55:85] == PATIENT] = HEADREST
+    assert (seen != truth).sum() * np.prod(SPACING) / 1000 > 1
+    result = prediction.label(volume.with_array(hu), model=model_of(volume, seen))
+    assert lost_ml(result.labels, truth) < 0.1
+    dense = prediction.label(volume, model=model_of(volume, seen))
+    assert lost_ml(dense.labels, truth) > 0.5
+
+
+def test_a_mask_that_is_nowhere_away_from_the_face_is_found():
+    volume, truth = scene(3.0)
+    j, i = np.meshgrid(np.arange(150) * 1.5, np.arange(140) * 1.5, indexing="ij")
+    away = np.hypot((i - 105) / 75, (j - 95) / 90)
+    worn = (away >= 1.03) & (away < 1.07) & (j < 95)
+    truth[:, worn] = OTHER
+    hu = np.where(truth == OTHER, 60, volume.array).astype(np.int16)
+    result = prediction.label(volume.with_array(hu), model=model_of(volume, truth))
+    assert (result.labels[:, worn] == OTHER).mean() > 0.8
+    assert lost_ml(result.labels, truth) < 0.5
 
 
 def test_foam_between_plates_goes_with_them():
