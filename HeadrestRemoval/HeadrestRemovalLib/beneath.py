@@ -6,6 +6,7 @@ between pad and skin is seen (``seam``), the plate runs through it, and so far m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,14 +96,15 @@ class Skin:
     seam: seam.Seam | None = None
 
 
-def find(back: Back, patch: np.ndarray, value: np.ndarray, own: np.ndarray, step_mm: float) -> Skin | None:
+def find(
+    back: Back, patch: np.ndarray, columns: Callable[[], tuple[np.ndarray, np.ndarray]], step_mm: float
+) -> Skin | None:  # fmt: skip
     """The skin beneath what touches the back.
 
     Args:
         back: of the patient.
         patch: (k, i) bool: what is touched, in one piece.
-        value: (k, j, i) HU of the columns.
-        own: (k, j, i) bool: what was taken for the patient.
+        columns: gives (k, j, i) HU of the columns, and bool: what was taken for the patient; asked where it is needed.
         step_mm: of the rows.
 
     Returns:
@@ -114,7 +116,9 @@ def find(back: Back, patch: np.ndarray, value: np.ndarray, own: np.ndarray, step
     free = back.there & where & ~back.touched & ~ndimage.binary_dilation(patch, _ALL_AROUND)
     if min(back.height.shape) < 3 or np.count_nonzero(free & ring) < max(_FREE_SHARE * np.count_nonzero(ring), 1):
         return None
-    if back.cm2(patch) >= _LARGEST_CM2:
+    large = back.cm2(patch) >= _LARGEST_CM2
+    if large:
+        value, own = columns()
         seen = seam.find(value, own, step_mm, patch, THICK_MM)
         if seen is None or np.count_nonzero(np.isfinite(seen.height)) < _SEEN_PART * np.count_nonzero(patch):
             return None
@@ -131,6 +135,8 @@ def find(back: Back, patch: np.ndarray, value: np.ndarray, own: np.ndarray, step
         return None
     good = np.percentile((back.last - skin)[facing], 75) > _PAD_MM
     good &= unsure < _UNSURE_MM and back.cm2(whole) < _LARGEST_CM2
+    if not large:
+        value, own = columns()
     seen = seam.find(value, own, step_mm, ndimage.binary_dilation(whole, _ALL_AROUND), THICK_MM)
     through = None if seen is None else _through_the_seam(back, whole, where, weight, skin, seen, value, step_mm)
     if through is None:

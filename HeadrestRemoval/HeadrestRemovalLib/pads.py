@@ -6,6 +6,8 @@ the skin runs beneath it is found (``beneath``), and what lies beyond that is pa
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy import ndimage
 
@@ -77,8 +79,8 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
             continue
         room = [int(np.ceil(beneath.AROUND_MM / size)) for size in back.size]
         window = tuple(slice(max(0, side.start - add), side.stop + add) for side, add in zip(box, room))
-        columns = backs.columns(labels, hu, factors, window)
-        skin = beneath.find(back.part(window), patches[window] == number, *columns, step[1])
+        columns = partial(backs.columns, labels, hu, factors, window)
+        skin = beneath.find(back.part(window), patches[window] == number, columns, step[1])
         if skin is None:
             continue
         before = labels.copy() if before is None else before
