@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from .grid import middle, middle_voxels
 from .labels import BACKGROUND, PATIENT
 
 SKIN_HU = -500
@@ -70,7 +71,7 @@ def find(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> Ba
         step: mm along k, j, i.
         factors: voxels in a cell along k, j, i.
     """
-    kind, value = (sample(array, factors)[:, ::-1] for array in (labels, hu))  # from the back to the front
+    kind, value = (middle_voxels(array, factors)[:, ::-1] for array in (labels, hu))  # from the back to the front
     row = np.arange(kind.shape[1])[None, :, None]
     solid = (kind == PATIENT) & (value > SKIN_HU)
     there, first = solid.any(axis=1), solid.argmax(axis=1)
@@ -99,13 +100,8 @@ def columns(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(k, j, i) HU of all voxels in the columns of a window of samples, and bool: which are the patient's."""
     box, every = (window[0], slice(None), window[1]), (factors[0], 1, factors[2])
-    value = np.nan_to_num(sample(hu, every)[box].astype(np.float32), nan=-1000.0)
-    return value, sample(labels, every)[box] == PATIENT
-
-
-def sample(array: np.ndarray, factors: Factors) -> np.ndarray:
-    """The middle voxel of each cell."""
-    return array[tuple(slice(_middle(factor, size), None, factor) for factor, size in zip(factors, array.shape))]
+    value = np.nan_to_num(middle_voxels(hu, every)[box].astype(np.float32), nan=-1000.0)
+    return value, middle_voxels(labels, every)[box] == PATIENT
 
 
 def _ends(
@@ -113,10 +109,10 @@ def _ends(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(k, i) heights between voxels, and to the end of the last one, of a patient that ends in (k, i) rows of cells."""
     every = (factors[0], 1, factors[2])
-    kind, value = sample(labels, every), sample(hu, every)
+    kind, value = middle_voxels(labels, every), middle_voxels(hu, every)
     k, i = np.ogrid[: len(kind), : kind.shape[2]]
     end = kind.shape[1] - 1
-    last = _middle(factors[1], kind.shape[1]) + cell * factors[1]
+    last = middle(factors[1], kind.shape[1]) + cell * factors[1]
     goes_on = np.ones(last.shape, bool)
     for _ in range(factors[1] - 1):
         following = np.minimum(last + 1, end)
@@ -127,10 +123,6 @@ def _ends(
     )
     share = np.clip((inner - SKIN_HU) / np.maximum(inner - outer, 1), 0, 1)
     return (last + share) * step_mm, (last + 0.5) * step_mm
-
-
-def _middle(factor: int, size: int) -> int:
-    return min(factor // 2, size - 1)
 
 
 def _closed(mask: np.ndarray, size: tuple[float, float]) -> np.ndarray:

@@ -30,9 +30,10 @@ _TOUCHING = ("contact 10 cm2", "contact 30 cm2", "contact 60 cm2")
 _FREE = ("not touching", "gap 1 mm", "gap 2 mm", "gap 3 mm")
 _LIMITS = (
     "- Where equipment of the density of tissue is pressed against the skin, the cut between the two is a guess, and"
-    " the result says so (`touching`). Up to 120 cm2 behind the patient it follows the free skin around, and the"
-    " material of what is pressed, which may cost a few mL of tissue; beyond that, and beside or in front of the"
-    " patient, such equipment stays.",
+    " the result says so (`touching`). Behind the patient the cut follows the dark voxels that a film of air leaves in"
+    " the seam, and the free skin around. Where no seam shows, only small pads and those of another density than skin"
+    " are told from it; larger ones, and equipment beside or in front of the patient, stay. No real scan with a dense"
+    " pad pressed to the skin was at hand, and in composed cases the seam is partly due to how they are composed.",
     "- Sheets over the skin of the head, as masks and straps, are found where a gap shows beneath them over some 100"
     " cm2, and followed from there as far as they are fainter than skin. What is as dense as skin and lies on it"
     " without a gap stays, and so do narrow straps on bare skin, and all sheets below the head.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from CTVolumeLib.cells import Cells, means_of_blocks
 from CTVolumeLib.volume import CTVolume
 
@@ -16,3 +17,18 @@ def cells_of(volume: CTVolume) -> Cells:
         volume: axial.
     """
     return means_of_blocks(volume, CELL_MM, _RANGE_HU)
+
+
+def middle_voxels(array: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
+    """The middle voxel of each cell, (k, j, i) on the grid, a view.
+
+    Args:
+        array: (K, J, I) on the scan's own voxels.
+        factors: voxels in a cell along each axis.
+    """
+    return array[tuple(slice(middle(factor, size), None, factor) for factor, size in zip(factors, array.shape))]
+
+
+def middle(factor: int, size: int) -> int:
+    """Place of the first cell's middle voxel along an axis of some size."""
+    return min(factor // 2, size - 1)

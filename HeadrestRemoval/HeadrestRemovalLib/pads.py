@@ -13,7 +13,8 @@ from scipy import ndimage
 
 from . import back as backs
 from . import beneath
-from .back import AIR_HU, Factors, Step, sample
+from .back import AIR_HU, Factors, Step
+from .grid import middle_voxels
 from .labels import BACKGROUND, EQUIPMENT, PATIENT
 from .shapes import grow
 
@@ -86,7 +87,7 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
         before = labels.copy() if before is None else before
         _take_beyond(labels, hu, step, factors, window, skin)
     if before is not None:
-        _take_what_hung_on_it(labels, _largest(sample(before, factors) == PATIENT), step, factors)
+        _take_what_hung_on_it(labels, _largest(middle_voxels(before, factors) == PATIENT), step, factors)
         _take_far_sides(labels, hu, (before == PATIENT) & (labels > PATIENT), step)
 
 
@@ -160,7 +161,7 @@ def _material(
 
 def _take_what_hung_on_it(labels: np.ndarray, body: np.ndarray, step: Step, factors: Factors) -> None:
     """Make equipment the small parts that belonged to the body (cells, before) by nothing but pads."""
-    parts, count = ndimage.label(sample(labels, factors) == PATIENT)
+    parts, count = ndimage.label(middle_voxels(labels, factors) == PATIENT)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     loose = np.bincount(parts[body], minlength=count + 1) > _OWN_SHARE * sizes
     loose &= sizes * np.prod(step) * np.prod(factors) / 1000 < _LOOSE_ML
@@ -169,7 +170,7 @@ def _take_what_hung_on_it(labels: np.ndarray, body: np.ndarray, step: Step, fact
     if not loose.any():
         return
     cells = grow(loose[parts], 1.0, 1.0)
-    kind = _commonest(sample(labels, factors)[ndimage.binary_dilation(cells)])
+    kind = _commonest(middle_voxels(labels, factors)[ndimage.binary_dilation(cells)])
     keep = grow(parts == int(sizes.argmax()), 1.0, 1.0)
     for k, j, i in zip(*np.nonzero(cells & ~keep)):
         cell = labels[tuple(slice(at * factor, (at + 1) * factor) for at, factor in zip((k, j, i), factors))]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from .grid import middle, middle_voxels
 from .labels import OTHER, PATIENT
 from .shapes import ALL_AROUND, reached
 
@@ -139,7 +140,7 @@ def take(labels: np.ndarray, hu: np.ndarray, head: np.ndarray, step: Step, facto
     """
     if not head.any():
         return
-    patient = _sample(labels, factors) == PATIENT
+    patient = middle_voxels(labels, factors) == PATIENT
     patient[~head] = False
     if not patient.any():
         return
@@ -168,7 +169,7 @@ def _cast(patient: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> 
     length = np.linalg.norm(inward, axis=1)
     known = length > 1e-3
     cell, inward = cell[known], inward[known] / length[known, None]
-    start = cell * np.array(factors) + [min(factor // 2, one - 1) for factor, one in zip(factors, hu.shape)]
+    start = cell * np.array(factors) + [middle(factor, one) for factor, one in zip(factors, hu.shape)]
     along = np.arange(_START_MM, _STOP_MM)  # a sample each mm
     places = start.T[:, :, None] + (inward / step).T[:, :, None] * along
     values = np.nan_to_num(ndimage.map_coordinates(hu, places, order=1, mode="nearest", output=np.float32), nan=-1000)
@@ -275,8 +276,3 @@ def _nearest(
     for axis, (factor, side) in enumerate(zip(factors, box)):
         ray, near = (np.repeat(one, factor, axis).take(range(side.stop - side.start), axis) for one in (ray, near))
     return box, ray, near
-
-
-def _sample(array: np.ndarray, factors: Factors) -> np.ndarray:
-    """The middle voxel of each cell."""
-    return array[tuple(slice(min(factor // 2, size - 1), None, factor) for factor, size in zip(factors, array.shape))]
