@@ -27,6 +27,9 @@ _CRUMB_MM, _CRUMB_ML = 8.0, 1.0
 _NOSE_MM, _RIM_MM, _METAL_HU = 18.0, 5.0, 800
 _PART_ML, _SURE_ML = 0.4, 3.0
 _RAIL_MM = 22.0
+_OWN_SHARE = 0.5
+"""In this share of the slices around, a place of a shell holds shell itself, not only next to it."""
+
 _SHELL_HU, _SHELL_ML, _SHELL_GAP_MM = 140, 0.2, 6.0
 """Denser than cartilage and skin, more than a calcified speck of an ear, and no farther than the ear is thick."""
 _WALL_MM, _SKIN_HU = 10.0, -550
@@ -185,7 +188,8 @@ def _with_thin_walls(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.nd
 
 def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: ears, nose, lips, folds of skin: small thin parts on the skin, not pieces of shells."""
-    steady = explained(thin, cells)
+    # An ear that touches a shell lies beside it, where nothing else is in most slices.
+    steady = explained(thin, cells) & (presence(thin, cells, beside=False) > _OWN_SHARE)
     # What is denser than an ear and next to a shell is more of it; so is its blurred edge, one cell wide.
     dense = components(thin & (cells.hu > _SHELL_HU), cells, ALL_AROUND)
     beside = dense.touching(grow(steady, cells.step_mm, _SHELL_GAP_MM, within=thin))
