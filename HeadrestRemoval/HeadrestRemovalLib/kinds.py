@@ -27,7 +27,8 @@ _SIDEWAYS = 0.5
 """Few people lie on their side, and holders rise beside a head."""
 
 _SMALL_ML = 60.0
-_LASTING = 0.05
+_MOST_BEHIND = 0.25
+"""Of all equipment: less that lasts from slice to slice on one side is a mask or a sheet, and carries nobody."""
 
 
 def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
@@ -41,8 +42,7 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
     if not mask.any():
         return np.zeros(mask.shape, np.uint8)
     steady = presence(mask, cells) > _STEADY
-    lasting = mask & steady
-    turns = _turns_to_back(lasting, body.mask) if lasting.sum() > _LASTING * mask.sum() else 0
+    turns = _turns_to_back(mask & steady, body.mask, _MOST_BEHIND * np.count_nonzero(mask))
     turned, inside, steady = (np.rot90(array, turns, (1, 2)) for array in (mask, body.mask, steady))
     step = cells.spacing[1] if turns % 2 == 0 else cells.spacing[0]
     across = cells.spacing[0] if turns % 2 == 0 else cells.spacing[1]
@@ -69,15 +69,19 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
     return _of_one_kind(np.ascontiguousarray(np.rot90(kind, -turns, (1, 2))), cells)
 
 
-def _turns_to_back(mask: np.ndarray, body: np.ndarray) -> int:
-    """Quarter turns of the slices after which most of the equipment lies behind the patient, in the last rows."""
+def _turns_to_back(mask: np.ndarray, body: np.ndarray, least: float) -> int:
+    """Quarter turns of the slices after which most of the equipment lies behind the patient, in the last rows.
+
+    None where no more than ``least`` cells lie there.
+    """
     found = []
     for turns in (0, 2, 1, 3):
         turned, inside = np.rot90(mask, turns, (1, 2)), np.rot90(body, turns, (1, 2))
         _, back = _front_and_back(inside)
         behind = np.arange(turned.shape[1])[None, :] > back[:, None]
         found.append((np.count_nonzero(turned & behind[:, :, None]) * (1.0 if turns % 2 == 0 else _SIDEWAYS), turns))
-    return max(found, key=lambda one: one[0])[1]
+    count, turns = max(found, key=lambda one: one[0])
+    return turns if count > least else 0
 
 
 def _front_and_back(body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

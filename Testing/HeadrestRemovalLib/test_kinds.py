@@ -10,10 +10,11 @@ from CTVolumeLib import phantom
 from CTVolumeLib.phantom import Phantom, PhantomParameters
 from CTVolumeLib.phantom_tissue import HEADREST as IN_HEADREST
 from CTVolumeLib.phantom_tissue import TABLE as IN_TABLE
-from HeadrestRemovalLib import cluster, head
+from HeadrestRemovalLib import body, cluster, head, kinds
 from HeadrestRemovalLib.grid import cells_of
-from HeadrestRemovalLib.labels import HEADREST, PATIENT, TABLE
+from HeadrestRemovalLib.labels import HEADREST, OTHER, PATIENT, TABLE
 from HeadrestRemovalLib.results import EquipmentResult
+from support_trunk import cells_from
 
 
 @functools.cache
@@ -61,3 +62,19 @@ def test_a_trunk_has_no_head():
     in_head, scalp = head.head_slices(cells, scan.masks["patient"])
     assert not in_head.any()
     assert not scalp.any()
+
+
+def test_a_straight_edge_of_a_mask_on_the_chest_is_no_table():
+    """A scan that ends at the skin shows no table: what little lasts from slice to slice may lie in front."""
+    cells = cells_from(np.full((40, 80, 80), -1000), (3.0, 3.0, 3.0))
+    j, i = np.mgrid[:80, :80]
+    inside = np.repeat((np.hypot(j - 40, i - 40) < 22)[None], 40, 0)
+    mask = np.zeros(inside.shape, bool)
+    mask[:, 12:14, 38:42] = True  # the edge lasts
+    for k in range(40):
+        mask[k, 16:30, 10 + k % 20 : 14 + k % 20] = True  # the rest wanders about
+    mask &= ~inside
+    none = np.zeros(40, bool)
+    patient = body.Body(inside, inside, mask, none, none, np.zeros((80, 80), bool), cut=False)
+    kind = kinds.tell_apart(mask, patient, cells)
+    assert (kind[mask] == OTHER).all()
