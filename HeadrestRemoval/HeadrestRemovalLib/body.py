@@ -194,8 +194,9 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
     dense = components(thin & (cells.hu > _SHELL_HU), cells, ALL_AROUND)
     beside = dense.touching(grow(steady, cells.step_mm, _SHELL_GAP_MM, within=thin))
     shell = dense.chosen(beside & (dense.millilitres > _SHELL_ML))
-    wider = ndimage.binary_opening((thin | body) & ~shell, np.ones((1, 2, 2), bool))
-    steady |= grow(shell, cells.step_mm, cells.step_mm, within=thin & ~wider)
+    if shell.any():
+        wider = ndimage.binary_opening((thin | body) & ~shell, np.ones((1, 2, 2), bool))
+        steady |= grow(shell, cells.step_mm, cells.step_mm, within=thin & ~wider)
     own = thin & ~steady
     parts = components(own, cells, ALL_AROUND)
     touches = parts.touching(grow(body, cells.step_mm, cells.step_mm))

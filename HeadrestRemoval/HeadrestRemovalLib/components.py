@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from CTVolumeLib.cells import Cells
@@ -25,7 +25,6 @@ class Components:
         fat: shares of cells as dense as fat.
         muscle: shares of cells as dense as muscle.
         bone: shares of cells as dense as bone.
-        boxes: (count,) ranges of k, j, i of the components 1 to ``count``.
     """
 
     labels: np.ndarray
@@ -36,12 +35,21 @@ class Components:
     fat: np.ndarray
     muscle: np.ndarray
     bone: np.ndarray
-    boxes: Sequence[tuple[slice, slice, slice]]
+
+    @cached_property
+    def boxes(self) -> list[tuple[slice, slice, slice]]:
+        """(count,) ranges of k, j, i of the components 1 to ``count``."""
+        return ndimage.find_objects(self.labels)
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(count + 1,) cells, those of no component first."""
+        return np.bincount(self.labels.ravel(), minlength=self.count + 1)
 
     def share(self, mask: np.ndarray) -> np.ndarray:
         """(count + 1,) share of each component that is in a mask."""
         inside = np.bincount(self.labels[mask], minlength=self.count + 1)
-        return inside / np.maximum(np.bincount(self.labels.ravel(), minlength=self.count + 1), 1)
+        return inside / np.maximum(self.sizes, 1)
 
     def touching(self, mask: np.ndarray) -> np.ndarray:
         """(count + 1,) bool: which have a cell in a mask."""
@@ -86,6 +94,5 @@ def components(mask: np.ndarray, cells: Cells, around: np.ndarray | None = None)
     deviation = np.sqrt(np.maximum(total(hu * hu) / size - mean**2, 0))
     fat, muscle = (total((hu > low) & (hu < high)) / size for low, high in (FAT_HU, MUSCLE_HU))
     return Components(
-        labels, count, total() * cells.millilitres, mean, deviation, fat, muscle, total(hu > BONE_HU) / size,
-        ndimage.find_objects(labels),
-    )  # fmt: skip
+        labels, count, total() * cells.millilitres, mean, deviation, fat, muscle, total(hu > BONE_HU) / size
+    )

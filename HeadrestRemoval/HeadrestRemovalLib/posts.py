@@ -53,12 +53,15 @@ def find(body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
     found = parts.chosen(hard & (parts.millilitres > _LEAST_ML))
     if found.any():
         found = _continued(found, sections.chosen(apart), body & (cells.hu > BONE_HU))
-    return found | (_rails(body, cells) & ~head[:, None, None])
+    return found | _rails(body & ~head[:, None, None], body, cells)
 
 
-def _rails(body: np.ndarray, cells: Cells) -> np.ndarray:
-    """(k, j, i) bool: metal that has air around most of it."""
-    metal = components(body & (cells.hu > _METAL_HU), cells, IN_SLICE)
+def _rails(trunk: np.ndarray, body: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: metal of the trunk that has air around most of it."""
+    dense = trunk & (cells.hu > _METAL_HU)
+    if not dense.any():
+        return dense
+    metal = components(dense, cells, IN_SLICE)
     possible = metal.chosen(metal.mean_hu > _METAL_MEAN_HU)
     if not possible.any():
         return possible
