@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .grid import middle, middle_voxels
+from .grid import Factors, Step, middle, middle_voxels
 from .labels import BACKGROUND, PATIENT
 
 SKIN_HU = -500
@@ -27,9 +27,6 @@ _PIECE_MM = 15.0
 
 _HOLDER_MM = 40.0
 """A holder that lies on both sides of a place no wider than twice that lies there, too."""
-
-Step = tuple[float, float, float]
-Factors = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,14 +44,7 @@ class Scene:
     kind: str
 
 
-def scene(
-    patient: Patient,
-    rng: np.random.Generator,
-    own: bool = False,
-    hard: bool = False,
-    contact: bool = False,
-    worn: bool = False,
-) -> Scene:
+def scene(patient: Patient, rng: np.random.Generator, own: bool = False, show: str = "all") -> Scene:
     """Compose a scene.
 
     Args:
@@ -59,12 +52,12 @@ def scene(
         rng: decides everything else.
         own: paint the patient's own surroundings (a real table and so on), moved closer or not, instead of made-up
             things.
-        hard: more of what is hard: the vertex, pads as dense as tissue, plates under the shoulders.
-        contact: equipment that touches over a known area, or none at all.
-        worn: equipment that lies on the skin or hugs the patient, who in a part of the scenes lies on the front.
+        show: "all" there is; "hard", more of what is hard: the vertex, pads as dense as tissue, plates under the
+            shoulders; "contact", equipment that touches over a known area, or none at all; "worn", equipment that lies
+            on the skin or hugs the patient, who in a part of the scenes lies on the front.
     """
-    prone = worn and rng.random() < _PRONE
-    hu, inside, around_hu, step = _posed(patient, rng, own, hard, prone)
+    prone = show == "worn" and rng.random() < _PRONE
+    hu, inside, around_hu, step = _posed(patient, rng, own, show == "hard", prone)
     mask = inside > 0.5
     at = shapes.around(mask, FINE_MM, step)
     full = mask & (ndimage.distance_transform_edt(mask, sampling=(step, FINE_MM, FINE_MM)) > 2.5)
@@ -79,12 +72,12 @@ def scene(
         kind = f"{patient.name} own"
         scenery, labels = _own_things(around_hu, mask, at, rng)
     else:
-        if worn:
+        if show == "worn":
             layers, kind = compose_worn.things(at, rng, 2 * at.half < _HEAD_MM)
-        elif contact:
+        elif show == "contact":
             layers, kind = compose_contact.things(at, rng, 2 * at.half < _HEAD_MM)
         else:
-            layers, kind = _hard_things(at, rng) if hard else _things(at, rng)
+            layers, kind = _hard_things(at, rng) if show == "hard" else _things(at, rng)
         for amount, value, label in layers:
             scenery += amount * (value - scenery)
             labels[amount >= 0.5] = label

@@ -6,6 +6,12 @@ import numpy as np
 from CTVolumeLib.cells import Cells, means_of_blocks
 from CTVolumeLib.volume import CTVolume
 
+Step = tuple[float, float, float]
+"""Mm along k, j and i."""
+
+Factors = tuple[int, int, int]
+"""Voxels in a cell along k, j and i."""
+
 CELL_MM = 2.0
 _RANGE_HU = (-1100, 1500)
 
@@ -19,7 +25,7 @@ def cells_of(volume: CTVolume) -> Cells:
     return means_of_blocks(volume, CELL_MM, _RANGE_HU)
 
 
-def middle_voxels(array: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
+def middle_voxels(array: np.ndarray, factors: Factors) -> np.ndarray:
     """The middle voxel of each cell, (k, j, i) on the grid, a view.
 
     Args:

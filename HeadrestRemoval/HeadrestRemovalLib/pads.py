@@ -13,8 +13,8 @@ from scipy import ndimage
 
 from . import back as backs
 from . import beneath
-from .back import AIR_HU, Factors, Step
-from .grid import middle_voxels
+from .back import AIR_HU
+from .grid import Factors, Step, middle_voxels
 from .labels import BACKGROUND, EQUIPMENT, PATIENT
 from .shapes import grow
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from .grid import middle, middle_voxels
+from .grid import Factors, Step, middle, middle_voxels
 from .labels import OTHER, PATIENT
 from .shapes import ALL_AROUND, reached
 
@@ -90,9 +90,6 @@ _NEAR_MM = 8.0
 
 _BESIDE = 0.75
 """And how far beside that ray, in diagonals of a cell: beyond the sheet's end the next ray says nothing of the skin."""
-
-Step = tuple[float, float, float]
-Factors = tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ class _Part:
     """Scenes from a number on: what they show, which share has a phantom, and which of the real ones a head."""
 
     first: int
-    kind: str
+    show: str
     phantoms: float
     heads: float
 
@@ -96,19 +96,18 @@ def compose_one(source: Source, number: int) -> compose.Scene:
     """The scene with this number; the same each time."""
     rng = np.random.default_rng([source.seed, number, source.part == "validation"])
     part = [part for part in _PARTS if part.first <= number][-1]
-    kinds = {kind: part.kind == kind for kind in ("hard", "contact", "worn")}
     if rng.random() < part.phantoms:
         first = FIRST_VALIDATION_SEED if source.part == "validation" else FIRST_TRAINING_SEED
-        patient = _phantom(first + int(rng.integers(_PHANTOM_SEEDS)), kinds["hard"])
-        return compose.scene(patient, rng, **kinds)
+        patient = _phantom(first + int(rng.integers(_PHANTOM_SEEDS)), part.show == "hard")
+        return compose.scene(patient, rng, show=part.show)
     rows = _rows(source.data, source.part)
     heads = [row for row in rows if row["id"].startswith("hn")]
     others = [row for row in rows if not row["id"].startswith("hn")]
     use = heads if heads and (not others or rng.random() < part.heads) else others
     row = use[rng.integers(len(use))]
     patient = _real(source.data / "vol" / f"{row['id']}.nii.gz", use is heads)
-    own = use is others and part.kind == "all" and rng.random() < OWN and row["id"] not in NOT_OWN
-    return compose.scene(patient, rng, own, **kinds)
+    own = use is others and part.show == "all" and rng.random() < OWN and row["id"] not in NOT_OWN
+    return compose.scene(patient, rng, own, part.show)
 
 
 def read(path: Path) -> compose.Scene:

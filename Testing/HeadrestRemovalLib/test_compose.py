@@ -145,7 +145,7 @@ def test_a_band_lies_on_the_skin():
 
 
 def test_scenes_of_contact_have_headrests_or_nothing(head):
-    kinds = {compose.scene(head, np.random.default_rng(seed), contact=True).kind for seed in range(14)}
+    kinds = {compose.scene(head, np.random.default_rng(seed), show="contact").kind for seed in range(14)}
     assert kinds == {f"{head.name} contact", f"{head.name} nothing"}
 
 
@@ -168,7 +168,7 @@ def test_equipment_is_above_who_lies_on_the_front(head, monkeypatch):
     monkeypatch.setattr(compose, "_PRONE", 1.0)
     monkeypatch.setattr(compose, "_UPRIGHT", 1.0)
     for seed in range(2, 6):
-        made = compose.scene(head, np.random.default_rng(seed), worn=True)
+        made = compose.scene(head, np.random.default_rng(seed), show="worn")
         rows = [np.nonzero(made.shares[..., part] > 200)[1] for part in (slice(HEADREST, OTHER), PATIENT)]
         if len(rows[0]):
             assert rows[0].mean() < rows[1].mean()
