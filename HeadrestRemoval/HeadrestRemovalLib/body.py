@@ -200,7 +200,7 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
     own = thin & ~steady
     parts = components(own, cells, ALL_AROUND)
     touches = parts.touching(grow(body, cells.step_mm, cells.step_mm))
-    away = distance(body, cells.spacing)
+    away = distance(body, cells.spacing, _EAR_MM)
     farthest, nearest = parts.highest(away), -parts.highest(-away)
     small = touches & (farthest < _EAR_MM) & (parts.millilitres < _EAR_ML)
     on_head = parts.touching(np.broadcast_to(head[:, None, None], body.shape))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
@@ -14,27 +15,19 @@ FAT_HU, MUSCLE_HU, BONE_HU = (-160, -30), (-10, 130), 180
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """The components of a mask; number 0 is what is in none.
+    """The components of a mask; number 0 is what is in none, and its figures mean nothing.
 
     Attributes:
         labels: (k, j, i) int32, 1 to ``count``.
         count: how many there are.
-        millilitres: (count + 1,) volumes.
-        mean_hu: (count + 1,), likewise the next four.
-        sd_hu: standard deviations of HU.
-        fat: shares of cells as dense as fat.
-        muscle: shares of cells as dense as muscle.
-        bone: shares of cells as dense as bone.
+        box: ranges of k, j, i that hold them all.
+        cells: the scan.
     """
 
     labels: np.ndarray
     count: int
-    millilitres: np.ndarray
-    mean_hu: np.ndarray
-    sd_hu: np.ndarray
-    fat: np.ndarray
-    muscle: np.ndarray
-    bone: np.ndarray
+    box: tuple[slice, ...]
+    cells: Cells
 
     @cached_property
     def boxes(self) -> list[tuple[slice, slice, slice]]:
@@ -43,23 +36,56 @@ class Components:
 
     @cached_property
     def sizes(self) -> np.ndarray:
-        """(count + 1,) cells, those of no component first."""
-        return np.bincount(self.labels.ravel(), minlength=self.count + 1)
+        """(count + 1,) cells."""
+        return np.bincount(self.labels[self.box].ravel(), minlength=self.count + 1)
+
+    @cached_property
+    def millilitres(self) -> np.ndarray:
+        """(count + 1,) volumes."""
+        sizes = self.sizes.astype(float)
+        sizes[0] = 0
+        return sizes * self.cells.millilitres
+
+    @cached_property
+    def mean_hu(self) -> np.ndarray:
+        """(count + 1,) mean HU."""
+        return self._mean(self._values[1])
+
+    @cached_property
+    def sd_hu(self) -> np.ndarray:
+        """(count + 1,) standard deviations of HU."""
+        hu = self._values[1]
+        return np.sqrt(np.maximum(self._mean(hu * hu) - self.mean_hu**2, 0))
+
+    @cached_property
+    def fat(self) -> np.ndarray:
+        """(count + 1,) shares of cells as dense as fat."""
+        return self._between(*FAT_HU)
+
+    @cached_property
+    def muscle(self) -> np.ndarray:
+        """(count + 1,) shares of cells as dense as muscle."""
+        return self._between(*MUSCLE_HU)
+
+    @cached_property
+    def bone(self) -> np.ndarray:
+        """(count + 1,) shares of cells as dense as bone."""
+        return self._between(BONE_HU, np.inf)
 
     def share(self, mask: np.ndarray) -> np.ndarray:
         """(count + 1,) share of each component that is in a mask."""
-        inside = np.bincount(self.labels[mask], minlength=self.count + 1)
-        return inside / np.maximum(self.sizes, 1)
+        return self._inside(mask) / np.maximum(self.sizes, 1)
 
     def touching(self, mask: np.ndarray) -> np.ndarray:
         """(count + 1,) bool: which have a cell in a mask."""
-        return np.bincount(self.labels[mask], minlength=self.count + 1) > 0
+        return self._inside(mask) > 0
 
     def highest(self, values: np.ndarray) -> np.ndarray:
-        """(count + 1,) highest of (k, j, i) values in each component; for number 0 it is the lowest of all."""
-        where = np.flatnonzero(self.labels)
-        result = np.full(self.count + 1, values.min(), values.dtype)
-        np.maximum.at(result, self.labels.ravel()[where], values.ravel()[where])
+        """(count + 1,) highest of (k, j, i) values in each component."""
+        numbers, values = self.labels[self.box].ravel(), values[self.box].ravel()
+        where = np.flatnonzero(numbers)
+        result = np.full(self.count + 1, -np.inf)
+        np.maximum.at(result, numbers[where], values[where])
         return result
 
     def chosen(self, which: np.ndarray) -> np.ndarray:
@@ -70,11 +96,30 @@ class Components:
         """
         which = which.copy()
         which[0] = False
-        return which[self.labels]
+        result = np.zeros(self.labels.shape, bool)
+        result[self.box] = which[self.labels[self.box]]
+        return result
+
+    @cached_property
+    def _values(self) -> tuple[np.ndarray, np.ndarray]:
+        """Number and HU of each cell of the components."""
+        numbers = self.labels[self.box].ravel()
+        where = np.flatnonzero(numbers)
+        return numbers[where], self.cells.hu[self.box].ravel()[where].astype(np.float64)
+
+    def _mean(self, values: np.ndarray) -> np.ndarray:
+        return np.bincount(self._values[0], values, self.count + 1) / np.maximum(self.sizes, 1)
+
+    def _between(self, low: float, high: float) -> np.ndarray:
+        hu = self._values[1]
+        return self._mean((hu > low) & (hu < high))
+
+    def _inside(self, mask: np.ndarray) -> np.ndarray:
+        return np.bincount(self.labels[self.box][mask[self.box]], minlength=self.count + 1)
 
 
 def components(mask: np.ndarray, cells: Cells, around: np.ndarray | None = None) -> Components:
-    """Find and describe the components of a mask.
+    """Find the components of a mask.
 
     Args:
         mask: (k, j, i) bool on the cells.
@@ -82,17 +127,6 @@ def components(mask: np.ndarray, cells: Cells, around: np.ndarray | None = None)
         around: which neighbours belong together; None for the six with a common face, ``shapes.IN_SLICE`` for
             components of each slice.
     """
-    labels, count = ndimage.label(mask, around)
-    where = np.flatnonzero(labels)
-    numbers, hu = labels.ravel()[where], cells.hu.ravel()[where].astype(np.float64)
-
-    def total(weights: np.ndarray | None = None) -> np.ndarray:
-        return np.bincount(numbers, weights, count + 1)
-
-    size = np.maximum(total(), 1)
-    mean = total(hu) / size
-    deviation = np.sqrt(np.maximum(total(hu * hu) / size - mean**2, 0))
-    fat, muscle = (total((hu > low) & (hu < high)) / size for low, high in (FAT_HU, MUSCLE_HU))
-    return Components(
-        labels, count, total() * cells.millilitres, mean, deviation, fat, muscle, total(hu > BONE_HU) / size
-    )
+    labels, box = np.zeros(mask.shape, np.int32), bounding_box(mask)
+    labels[box], count = ndimage.label(mask[box], around)
+    return Components(labels, count, box, cells)

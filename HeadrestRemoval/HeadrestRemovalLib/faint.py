@@ -128,14 +128,14 @@ def _hair(
     """
     if not body.head.any():
         return np.zeros_like(faint), 0.0
-    near = distance(body.mask & body.head[:, None, None], cells.spacing)
+    near = distance(body.mask & body.head[:, None, None], cells.spacing, _HAIR_MM)
     far = near > _HAIR_MM
     own = components(mask, cells, ALL_AROUND)
     # Hair is nowhere far from the head, so what does not reach far is no equipment, unless it is hard.
     foreign = own.chosen(own.share(far) * own.millilitres > _FOREIGN_ML) & (steady | far) | body.thin
     steady = steady & foreign
     loose = faint & ~steady & ~far
-    away = distance(foreign, cells.spacing)
+    away = distance(foreign, cells.spacing, _FREE_MM)
     thick = _thickness(faint, near, away, body, cells.step_mm)
     parts = components(loose | foreign, cells)
     joined = parts.touching(foreign)[parts.labels]

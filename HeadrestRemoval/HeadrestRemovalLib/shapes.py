@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
+from CTVolumeLib.boxes import bounding_box
 from scipy import ndimage
 
 IN_SLICE = np.zeros((3, 3, 3), bool)
@@ -58,14 +59,16 @@ def grow_along(mask: np.ndarray, count: int) -> np.ndarray:
     return result
 
 
-def distance(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-    """(k, j, i) float32 mm from a mask, 0 inside."""
-    if not mask.any():
-        return np.full(mask.shape, np.inf, np.float32)
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    image.SetSpacing([float(step) for step in spacing])
-    away = sitk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
-    return np.maximum(sitk.GetArrayViewFromImage(away), 0)
+def distance(mask: np.ndarray, spacing: Sequence[float], reach_mm: float) -> np.ndarray:
+    """(k, j, i) float32 mm from a mask, 0 inside; infinite where it may be farther than ``reach_mm``."""
+    result = np.full(mask.shape, np.inf, np.float32)
+    box = bounding_box(mask, spacing, reach_mm)
+    if mask[box].size:
+        image = sitk.GetImageFromArray(mask[box].astype(np.uint8))
+        image.SetSpacing([float(step) for step in spacing])
+        away = sitk.SignedMaurerDistanceMap(image, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
+        result[box] = np.maximum(sitk.GetArrayViewFromImage(away), 0)
+    return result
 
 
 def holes(mask: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells, enlarge
 from scipy import ndimage
 
@@ -60,20 +61,22 @@ def onto_voxels(
     # Beside what is hard, averages over neighbours are no measure: its blurred edge is as dense as a cushion.
     hard = ndimage.maximum_filter(np.where(kind > 0, cells.hu, -1100), (1, 3, 3)) > _HARD_HU
     size = tuple(factor // 2 * 2 + 1 for factor in cells.factors[1:])
-    shape = hu.shape[1:]
+    rows, columns = bounding_box((outer | equipment.hair | (wide > 0)).any(axis=0), cells.spacing, 2 * step)
+    voxels = tuple(slice(side.start * n, side.stop * n) for side, n in zip((rows, columns), cells.factors[1:]))
+    hu, labels = hu[:, *voxels], labels[:, *voxels]
     pixel = step / float(np.sqrt(cells.factors[1] * cells.factors[2]))
     for k in range(len(hu)):
         cell = k // cells.factors[0]
         plane = hu[k]
 
         def large(mask: np.ndarray, cell: int = cell) -> np.ndarray:
-            return enlarge(mask[cell], cells.factors, shape)
+            return enlarge(mask[cell, rows, columns], cells.factors, hu.shape[1:])
 
-        inside, near = large(inner), large(outer)
+        inside, near, hair = large(inner), large(outer), large(equipment.hair)
         there, beside = large(kind), large(spread)
         patient = inside | (near & (plane > SKIN_HU) & ((there == 0) | large(body.mask)))
         skin = grow(patient[None], 1.0, 1.0)[0] & near & (plane > _SHARED_HU) & (beside == 0)
-        patient |= skin | (large(equipment.hair) & (plane > equipment.faint_hu))
+        patient |= skin | (hair & (plane > equipment.faint_hu))
         more = np.where(
             large(hard), plane > equipment.faint_hu + _NOISE_HU, _smooth(plane, beside, size) > equipment.faint_hu
         )
@@ -82,7 +85,7 @@ def onto_voxels(
             found = _trimmed(found, plane < equipment.air_hu + _TRIM_HU, patient)
         if found.any() and not (body.head[cell] and equipment.hairy):
             pressed = patient & (plane <= _TISSUE_HU) & ~large(core) & (large(wide) > 0)
-            pressed &= ~large(equipment.hair) & (plane > equipment.faint_hu)
+            pressed &= ~hair & (plane > equipment.faint_hu)
             seeds = (found & large(against))[None]
             patient &= ~grow(seeds, pixel, _UNDER_MM, within=pressed[None])[0]
             found |= pressed & ~patient

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
 from .chest import blood_of, from_the_middle, lowest_dome, within_ribs
-from .shapes import bounding_box, close, dilate, fill
+from .shapes import close, dilate, fill
 from .sides import LEFT, RIGHT
 
 AIR_HU, BLACK_HU, TISSUE_HU = -250, -350, -30
@@ -71,7 +72,7 @@ def airless_lung(lungs: np.ndarray, lumen: np.ndarray, cells: Cells, body: np.nd
     dome = lowest_dome(lungs, cells)
     if dome is None:  # bowel can't be told from lung
         return nothing
-    box = bounding_box(lung, cells.spacing, 0.0)
+    box = bounding_box(lung)
     above = np.arange(box[0].start, box[0].stop)[:, None, None] >= dome
     hu, own = cells.hu[box], lung[box]
     air = specks_of_air(lung, lumen, cells, box)

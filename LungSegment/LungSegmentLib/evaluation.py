@@ -18,12 +18,13 @@ import click
 import numpy as np
 import SimpleITK as sitk
 from CTVolumeLib import dicom
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import slice_step
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 
 from . import evaluation_heldout, evaluation_ill, evaluation_page, lungs, quality
-from .shapes import bounding_box, distance
+from .shapes import distance
 
 REAL = "as it is"
 NO_REFERENCE = "without a reference"

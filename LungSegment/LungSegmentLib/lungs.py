@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells, interpolation
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.progress import Progress, Steps
@@ -26,7 +27,7 @@ from scipy import ndimage, sparse
 
 from . import airways, consolidation, sides
 from .cells import cells_of
-from .shapes import IN_SLICE, bounding_box, close, dilate, distance, erode, fill, largest
+from .shapes import IN_SLICE, close, dilate, distance, erode, fill, largest
 
 LEFT, RIGHT, AIRWAY = sides.LEFT, sides.RIGHT, 3
 

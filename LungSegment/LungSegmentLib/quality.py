@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
@@ -22,7 +23,7 @@ from .consolidation import are_bronchi
 from .lungs import AIRWAY, LEFT, RIGHT, LungResult, body_of
 from .quality_dense import away_from_ribs, behind, bronchi_in_tissue
 from .quality_gas import gas_beside_lungs, gas_in_lungs
-from .shapes import bounding_box, distance, erode
+from .shapes import distance, erode
 
 GREEN, AMBER, RED = "green", "amber", "red"
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
 from .chest import BONE_HU, RIBS_MM, from_the_middle, lowest_dome, within_ribs
 from .consolidation import AROUND_MM, count_specks, specks_of_air
 from .lungs import AIRWAY, LEFT, RIGHT
-from .shapes import bounding_box, dilate
+from .shapes import dilate
 
 _SLICES_MM = 6.0
 _AWAY_MM = 25.0
@@ -147,7 +148,7 @@ def bronchi_in_tissue(lungs: np.ndarray, cells: Cells, body: np.ndarray) -> Bron
     dome = lowest_dome(lungs, cells)
     if dome is None:
         return Bronchi()
-    box = bounding_box(lung, cells.spacing, 0.0)
+    box = bounding_box(lung)
     air = specks_of_air(lung, lungs == AIRWAY, cells, box)
     air[: max(dome - box[0].start, 0)] = False
     if not air.any():

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
+from CTVolumeLib.boxes import bounding_box
 from scipy import ndimage
 
 IN_SLICE = np.zeros((3, 3, 3), bool)
@@ -69,7 +70,7 @@ def fill(mask: np.ndarray, spacing: Sequence[float], largest_hole_mm2: float) ->
     """
     if not mask.any():
         return mask
-    box = bounding_box(mask, spacing, 0.0)
+    box = bounding_box(mask)
     inner = mask[box]
     hollows, count = ndimage.label(~inner)
     enclosed = np.ones(count + 1, bool)
@@ -104,16 +105,6 @@ def largest(mask: np.ndarray) -> np.ndarray:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return labels == sizes.argmax()
-
-
-def bounding_box(mask: np.ndarray, spacing: Sequence[float], margin_mm: float) -> tuple[slice, slice, slice]:
-    """Ranges of k, j, i that hold a mask and a margin, inside the grid."""
-    held = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    margins = [int(np.ceil(margin_mm / step)) for step in spacing[::-1]]
-    return tuple(
-        slice(max(int(places[0]) - margin, 0), min(int(places[-1]) + 1 + margin, size))
-        for places, margin, size in zip(held, margins, mask.shape)
-    )
 
 
 def image_of(array: np.ndarray, spacing: Sequence[float]) -> sitk.Image:

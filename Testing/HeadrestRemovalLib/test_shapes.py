@@ -58,12 +58,13 @@ def test_holes_are_those_of_each_slice(mask):
 def test_distance_in_millimetres():
     mask = np.zeros((5, 9, 9), bool)
     mask[2, 4, 4] = True
-    away = shapes.distance(mask, (1.0, 2.0, 3.0))
+    away = shapes.distance(mask, (1.0, 2.0, 3.0), 6.0)
     assert away[2, 4, 6] == 2
     assert away[2, 7, 4] == 6
     assert away[0, 4, 4] == 6
     assert away[2, 4, 4] == 0
-    assert np.isinf(shapes.distance(np.zeros((2, 2, 2), bool), (1, 1, 1))).all()
+    assert np.isinf(away[2, 8, 4])  # 8 mm
+    assert np.isinf(shapes.distance(np.zeros((2, 2, 2), bool), (1, 1, 1), 5.0)).all()
 
 
 def test_what_is_reached_from_seeds():

@@ -123,10 +123,3 @@ class TestParts:
         labels = measure.label(blobs, connectivity=1)
         sizes = [(labels == number).sum() for number in range(1, labels.max() + 1)]
         np.testing.assert_array_equal(shapes.largest(blobs), labels == 1 + int(np.argmax(sizes)))
-
-    def test_bounding_box(self):
-        mask = np.zeros((20, 30, 40), bool)
-        mask[5:8, 10:12, 1:4] = True
-        mask[7, 20, 30] = True
-        assert shapes.bounding_box(mask, SPACING, 5.0) == (slice(3, 10), slice(7, 24), slice(0, 35))
-        assert shapes.bounding_box(mask, SPACING, 0.0) == (slice(5, 8), slice(10, 21), slice(1, 31))
