@@ -32,10 +32,17 @@ _OWN_SHARE = 0.5
 
 _SHELL_HU, _SHELL_ML, _SHELL_GAP_MM = 140, 0.2, 6.0
 """Denser than cartilage and skin, more than a calcified speck of an ear, and no farther than the ear is thick."""
+_FAINT_HU, _FAINT_ML, _FAINT_SD_HU, _BESIDE_SHARE = -180, 0.8, 50.0, 0.6
+"""So much fainter than fat are thin boards, masks and cloth, and they are so evenly, or stand off the skin for the most
+part. Folds of skin are so only where they are blurred, and lie beside the rest of it.
+"""
+
 _WALL_MM, _SKIN_HU = 10.0, -550
 _BLURRED_HU, _NEARLY_HU, _END_MM, _BEYOND_SHARE, _TABLE_SHARE = -850, -320, 4.0, 0.5, (0.5, 0.9)
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU = (-960, -450)
+_RIM_CELLS, _RIM_SHARE = 2, 0.15
+"""Inside the rim of a round field there is air or more all around; around a cropped patient but for an elbow or two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +84,7 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     # Nostrils and ear canals make walls of what is thick; a body that is cut by the field of view goes on beyond it.
     tight = solid | _small_holes(solid, cells)
     deep = shrink(tight | padding, step, OPEN_MM) & tight
-    core = _thick_parts_of_patient(components(deep, cells), tight, cells)
+    core, largest = _thick_parts_of_patient(components(deep, cells), tight, cells)
     if not core.any():
         raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
     body = grow(core, step, OPEN_MM + step, within=tight)
@@ -86,6 +93,7 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     body = _with_thin_walls(body & ~held, solid, cells)
     thin = solid & ~body
     body |= _small_parts(thin & ~reached(held, thin, ALL_AROUND), body, head, cells)
+    body &= ~posts.plates(body & ~largest, largest, cells) & ~posts.boards(body, solid, cells)
     inside = _filled(body, solid, cells, padding)
     faint = (cells.hu > _BLURRED_HU) & ~inside
     lasting = presence(faint, cells)  # tables go on from slice to slice
@@ -109,17 +117,18 @@ def outside_round_field(cells: Cells) -> np.ndarray:
     used = (cells.hu > max(lowest, -1015) + 5).any(axis=0) if lowest > -1015 else (cells.hu > lowest + 5).any(axis=0)
     radius = away[used].max(initial=0.0)
     padding = away > radius
-    # All four corners, or it is no round field.
+    # All four corners and enough of what is just inside, or it is no round field.
     corners = padding[[0, 0, -1, -1], [0, -1, 0, -1]]
-    return padding if corners.all() else np.zeros_like(padding)
+    rim = ~padding & (away > radius - _RIM_CELLS * cells.step_mm)
+    return padding if corners.all() and np.mean(used[rim]) > _RIM_SHARE else np.zeros_like(padding)
 
 
-def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) -> np.ndarray:
-    """(k, j, i) bool: the thick parts that are made as people are, rather than as equipment."""
+def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+    """(k, j, i) bool: the thick parts that are made as people are, rather than as equipment, and the largest, grown."""
     tissue = parts.fat + parts.muscle + parts.bone
     like = (tissue > 0.5) & (parts.fat + parts.muscle > 0.35) & (parts.millilitres > _PART_ML)
     if not like.any():
-        return np.zeros_like(solid)
+        return np.zeros_like(solid), np.zeros_like(solid)
     main = int(np.argmax(np.where(like, parts.millilitres * (parts.fat + parts.muscle), 0)))
     mixed = (parts.fat > 0.03) & (parts.muscle > 0.03) | (parts.bone > 0.03)
     deep = parts.labels > 0
@@ -141,7 +150,7 @@ def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) 
             belongs[number] = share[np.bincount(inside[inside > 0], minlength=1).argmax()] if inside.any() else 1.0
     chosen = like & (mixed & ((belongs > 0.5) | (parts.millilitres > _SURE_ML)) | (belongs > 0.75))
     chosen[main] = True
-    return parts.chosen(chosen)
+    return parts.chosen(chosen), largest
 
 
 def _behind_equipment(parts: Components, main: int, steady: np.ndarray) -> np.ndarray:
@@ -199,17 +208,23 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
         steady |= grow(shell, cells.step_mm, cells.step_mm, within=thin & ~wider)
     own = thin & ~steady
     parts = components(own, cells, ALL_AROUND)
-    touches = parts.touching(grow(body, cells.step_mm, cells.step_mm))
+    near = grow(body, cells.step_mm, cells.step_mm)
+    touches = parts.touching(near)
     away = distance(body, cells.spacing, _EAR_MM)
     farthest, nearest = parts.highest(away), -parts.highest(-away)
     small = touches & (farthest < _EAR_MM) & (parts.millilitres < _EAR_ML)
     on_head = parts.touching(np.broadcast_to(head[:, None, None], body.shape))
     small |= on_head & (nearest < _CRUMB_MM) & (farthest < _EAR_MM) & (parts.millilitres < _CRUMB_ML)
+    faint = touches & ~on_head & (parts.mean_hu < _FAINT_HU) & (parts.millilitres > _FAINT_ML)
+    if faint.any():  # on the head ``sheets`` looks for them
+        beside = parts.share(reached(near, parts.chosen(faint), IN_SLICE))
+        faint &= (parts.sd_hu < _FAINT_SD_HU) | (beside < _BESIDE_SHARE)
     metal = parts.mean_hu > _METAL_HU  # pins of a frame
-    result = parts.chosen(small & ~metal)
+    foreign = metal | faint
+    result = parts.chosen(small & ~foreign)
     # Of larger ones what is near: on the head as far as an ear goes, elsewhere as a fold of skin.
     reach = np.where(head, _NOSE_MM, _RIM_MM)[:, None, None]
-    result |= parts.chosen(touches & ~small & ~metal) & (away <= reach)
+    result |= parts.chosen(touches & ~small & ~foreign) & (away <= reach)
     return result
 
 

@@ -28,6 +28,9 @@ from .results import NO_EQUIPMENT, TOUCHING, TRUNCATED, UNCERTAIN, EquipmentResu
 DENSE_HU = -300
 """Denser than this, equipment that touches the skin is told from it by shape alone."""
 
+_LEAST_ML = 1.0
+"""Less than this in all is no equipment: thin as they are, rims of ears and tips of noses come in such crumbs."""
+
 _TOUCHING_CM2 = 1.0
 _FEW_SLICES = 8
 _CUT = (TRUNCATED, "The picture cuts the patient at a side; what lies there was kept as patient.")
@@ -85,6 +88,10 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     step = tuple(size / factor for size, factor in zip(cells.spacing[::-1], cells.factors))
     pads.take(target, axial.array, step, cells.factors)
     sheets.take(target, axial.array, body.head, step, cells.factors)
+    if np.count_nonzero(kind) * cells.millilitres < _LEAST_ML:
+        found = target > PATIENT
+        if np.count_nonzero(found) * np.prod(step) / 1000 < _LEAST_ML:
+            target[found] = PATIENT
     steps("Done")
     return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), warnings_of(volume, labels, body.cut))
 

@@ -49,6 +49,9 @@ _LOOSER_MM = 2.0
 _SMOOTH_HU, _EVEN_HU, _END_MM = 30.0, 45.0, 8.0
 """Foam is so smooth from cell to cell and all over; hair is not. Nearer to the body's end its blur is as smooth."""
 
+_FOAM_ML, _FOAM_SD_HU = 2.0, 25.0
+"""Foam that lies alone is more than this, denser than haze, and as even as noise lets it be."""
+
 _FOREIGN_ML = 20.0
 """As much of a piece of equipment lies farther from the head than hair goes."""
 
@@ -113,14 +116,14 @@ def find(cells: Cells, body: Body) -> Equipment:
     real = (parts.millilitres > _CRUMB_ML) & ~(cloud & (parts.mean_hu < air_hu + 2 * _FAINT_HU))
     mask = parts.chosen(real)
     steady = presence(candidates, cells, beside=False, hidden=body.mask) > _STEADY
-    hair, thick = _hair(candidates & ~body.thin, steady, mask, body, cells)
+    hair, thick = _hair(candidates & ~body.thin, steady, mask, air_hu, body, cells)
     mask &= ~hair
     mask |= body.thin & ~grow(hair, step, step)
     return Equipment(mask, hair, air_hu, faint_hu, thick > 0)
 
 
 def _hair(
-    faint: np.ndarray, steady: np.ndarray, mask: np.ndarray, body: Body, cells: Cells
+    faint: np.ndarray, steady: np.ndarray, mask: np.ndarray, air_hu: float, body: Body, cells: Cells
 ) -> tuple[np.ndarray, float]:
     """Faint stuff on the head that is no steady part of a cushion and stays.
 
@@ -140,11 +143,11 @@ def _hair(
     parts = components(loose | foreign, cells)
     joined = parts.touching(foreign)[parts.labels]
     limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, min(thick, _PRESSED_MM)), _HAIR_MM)
-    return loose & (near <= limit) & ~_foam(loose, foreign, body, cells), thick
+    return loose & (near <= limit) & ~_foam(loose, foreign, air_hu, body, cells), thick
 
 
-def _foam(loose: np.ndarray, foreign: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
-    """Of what may be hair that which lies against equipment and is as smooth as hair is not."""
+def _foam(loose: np.ndarray, foreign: np.ndarray, air_hu: float, body: Body, cells: Cells) -> np.ndarray:
+    """Of what may be hair that which is as smooth as hair is not, and lies against equipment or is like foam itself."""
     # A shoulder that a slice shows in part is smooth, too.
     loose = loose & ~grow_along(body.mask, max(1, round(_END_MM / cells.spacing[2])))
     size = (1, 3, 3)
@@ -152,7 +155,9 @@ def _foam(loose: np.ndarray, foreign: np.ndarray, body: Body, cells: Cells) -> n
     variance = ndimage.uniform_filter(hu * hu, size) - ndimage.uniform_filter(hu, size) ** 2
     parts = components(loose & (variance < _SMOOTH_HU**2), cells)
     against = parts.touching(grow(foreign, cells.step_mm, 2 * cells.step_mm))
-    smooth = parts.chosen(against & (parts.millilitres > _CRUMB_ML) & (parts.sd_hu < _EVEN_HU))
+    foam = against & (parts.millilitres > _CRUMB_ML) & (parts.sd_hu < _EVEN_HU)
+    foam |= (parts.millilitres > _FOAM_ML) & (parts.sd_hu < _FOAM_SD_HU) & (parts.mean_hu > air_hu + _FAINT_HU)
+    smooth = parts.chosen(foam)
     # Averages over neighbours see the edge of what is smooth as rough.
     return grow(smooth, cells.step_mm, 2 * cells.step_mm, within=loose)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from HeadrestRemovalLib import body
 from support_trunk import cells_from
 
@@ -10,11 +11,16 @@ SPACING = (2.0, 2.0, 3.0)
 FAT, MUSCLE, SHELL, EAR = -100, 50, 250, 20
 
 
+def trunk(rows: int, columns: int) -> np.ndarray:
+    """(j, i) HU of muscle in fat in air."""
+    j, i = np.mgrid[:rows, :columns]
+    away = np.hypot(j - 45, i - 45)
+    return np.select([away < 24, away < 30], [MUSCLE, FAT], -1000)
+
+
 def test_a_shell_that_ears_touch_is_equipment_up_to_its_end_and_they_stay_whole():
     """Most slices show the shell as far as row 45; in the first ones it goes on past the ear, up to row 20."""
-    j, i = np.mgrid[:90, :100]
-    away = np.hypot(j - 45, i - 45)
-    hu = np.repeat(np.select([away < 24, away < 30], [MUSCLE, FAT], -1000)[None], 40, 0)
+    hu = np.repeat(trunk(90, 100)[None], 40, 0)
     shell, ear = np.zeros(hu.shape, bool), np.zeros(hu.shape, bool)
     shell[:, 45:80, 80:82] = True
     shell[:14, 20:80, 80:82] = True
@@ -24,3 +30,28 @@ def test_a_shell_that_ears_touch_is_equipment_up_to_its_end_and_they_stay_whole(
     found = body.find(cells_from(hu, SPACING), -300)
     assert not found.mask[shell].any()
     assert found.mask[ear].all(), np.argwhere(ear & ~found.mask)
+
+
+def test_a_thin_board_beneath_the_back_is_no_fold_of_skin():
+    hu = np.repeat(trunk(80, 100)[None], 40, 0)
+    board, fold = np.zeros(hu.shape, bool), np.zeros(hu.shape, bool)
+    board[10:22, 75:76, 25:65] = True  # in too few slices to be steady
+    fold[10:22, 25:65, 75:76] = True
+    hu[board] = -230
+    hu[fold] = np.where(np.indices(hu.shape).sum(axis=0) % 2, -100, -280)[fold]  # blurred in places
+    found = body.find(cells_from(hu, SPACING), -300)
+    stands_off = board & (np.abs(np.arange(100) - 45) > 12)
+    assert not found.mask[stands_off].any()
+    assert found.mask[fold].all()
+
+
+@pytest.mark.parametrize("air", [-1000, -1024])
+def test_a_cropped_patient_makes_no_round_field(air):
+    """Around it all is as low as beyond a round field, so that its farthest elbow looks like the rim of one."""
+    hu = np.full((20, 100, 100), -1024)
+    j, i = np.mgrid[:100, :100]
+    hu[:, np.hypot(j - 49.5, i - 49.5) < 46] = air
+    hu[:, ((j - 49.5) / 0.6) ** 2 + (i - 49.5) ** 2 < 38**2] = MUSCLE
+    cells = cells_from(hu, SPACING)
+    assert body.outside_round_field(cells).any() == (air > -1024)
+    assert not body.find(cells, -300).cut

@@ -120,6 +120,19 @@ def test_without_equipment_nothing_is_removed():
     assert codes(result) == ["no_equipment"]
 
 
+@pytest.mark.parametrize(("size", "goes"), [(2, False), (8, True)])
+def test_crumbs_below_a_millilitre_in_all_are_no_equipment(size, goes):
+    """They may be rims of ears that voxels hardly show."""
+
+    def crumb(hu):
+        hu[10 : 10 + size, 2 : 2 + size, 60 : 60 + 2 * size] = SHELL
+
+    volume, _ = scan(draw=(trunk, crumb))
+    result = cluster.label(volume)
+    assert (result.labels > PATIENT).any() == goes
+    assert codes(result) == ([] if goes else ["no_equipment"])
+
+
 def test_a_sheet_in_front_is_no_table():
     def sheet(hu):
         _, rows, columns = places()

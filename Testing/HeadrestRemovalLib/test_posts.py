@@ -79,10 +79,60 @@ def test_a_rail_beneath_the_back_is_found_and_an_implant_is_not():
     assert not posts.find(inside | rail, ~NO_HEAD, scan).any()
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_board_that_the_back_lies_on_is_known_from_what_is_seen_of_it_beside_the_back(beside):
+    hu, inside = patient()
+    inside[:, 48:] = False  # a flat back
+    hu[~inside] = -1000
+    board = np.zeros(hu.shape, bool)
+    board[:, 48, 15:85] = True
+    if not beside:
+        board &= inside[:, 47:48]
+    hu[board] = -220
+    below = board & inside[:, 47:48]
+    found = posts.boards(inside | below, hu > -300, cells_from(hu, SPACING))
+    assert not found[inside].any()
+    assert found[below].all() == beside
+    assert found.any() == beside
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "touching", "goes"),
+    [
+        (110, 110, 2, True),
+        (20, 20, 2, False),  # a flap of skin
+        (20, 600, 2, False),  # a finger
+        (110, 110, 20, False),  # it lies on the skin all along
+    ],
+)
+def test_a_plate_that_stands_off_is_no_patient(outer, inner, touching, goes):
+    hu, inside = patient()
+    apart = np.zeros(hu.shape, bool)
+    apart[10:30, 22:46, 90:94] = True
+    hu[apart] = outer
+    hu[10:30, 24:44, 91:93] = inner
+    bridge = np.zeros(hu.shape, bool)
+    bridge[10 : 10 + touching, 34:36, 80:90] = True
+    bridge &= ~inside
+    hu[bridge] = outer
+    found = posts.plates(apart | bridge, inside, cells_from(hu, SPACING))
+    assert found[apart].all() == goes
+    assert found.any() == goes
+
+
 @pytest.mark.realct
 @pytest.mark.parametrize(("name", "least_ml"), [("hn2", 1600), ("hn147", 1290)])
 def test_shoulder_retractors_of_real_scans_go(ct_data, name, least_ml):
     """A post that stays is 160 to 230 mL."""
     volume = volumefile.read(ct_data / "vol" / f"{name}.nii.gz")
     gone = (cluster.label(volume).labels > PATIENT) & (volume.array > -900)
+    assert np.count_nonzero(gone) * np.prod(volume.spacing) / 1000 > least_ml
+
+
+@pytest.mark.realct
+@pytest.mark.parametrize(("name", "least_ml"), [("hn236", 780), ("hn256", 570)])
+def test_plates_off_real_shoulders_go(ct_data, name, least_ml):
+    """37 and 60 mL of them used to stay."""
+    volume = volumefile.read(ct_data / "vol" / f"{name}.nii.gz")
+    gone = (cluster.label(volume).labels > PATIENT) & (volume.array > -300)
     assert np.count_nonzero(gone) * np.prod(volume.spacing) / 1000 > least_ml
