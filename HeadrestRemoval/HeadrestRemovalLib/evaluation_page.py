@@ -35,8 +35,9 @@ _LIMITS = (
     " are told from it; larger ones, and equipment beside or in front of the patient, stay. No real scan with a dense"
     " pad pressed to the skin was at hand, and in composed cases the seam is partly due to how they are composed.",
     "- Sheets over the skin of the head, as masks and straps, are found where a gap shows beneath them over some 100"
-    " cm2, and followed from there as far as they are fainter than skin. What is as dense as skin and lies on it"
-    " without a gap stays, and so do narrow straps on bare skin, and all sheets below the head.",
+    " cm2, and followed from there as far as they are fainter than skin. Straps that lie on without a gap are"
+    " found where both their edges go half-way round the head, and taken up to 3 mm deep where fainter than"
+    " fat. What is as dense as skin and lies on it without a gap stays, and so do all sheets below the head.",
     "- A picture that cuts the patient is told (`truncated`).",
 )
 

@@ -1,41 +1,22 @@
 """Sheets over the skin of the head, as masks and straps: found where a gap shows and followed to where they lie on it.
 
 From outside inwards HU rises within a voxel or two at free skin, and stays. Over a sheet it falls again, or rises late.
-Rays into the skin tell all over (``_cast``); where neighbours agree over a large part of the head, a sheet lies there.
+Rays into the skin tell all over (``rays``); where neighbours agree over a large part of the head, a sheet lies there.
 Ears, hair and nostrils look alike, but over less. Elsewhere on the body blurred skin does, so that none is looked for.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import ndimage
 
-from .grid import Factors, Step, middle, middle_voxels
+from .grid import Factors, Step, middle_voxels
 from .labels import OTHER, PATIENT
+from .rays import SKIN_HU, Rays, voxels_near
 from .shapes import ALL_AROUND, reached
-
-_START_MM, _STOP_MM = -5, 13
-"""Rays go from outside the surface of the cells, which is a cell off at most, to beneath a thick sheet and its gap."""
-
-_DEEP_MM = 10
-"""So far beneath the outermost layer a gap is looked for; deeper there are fat and the sinuses."""
-
-_SKIN_HU = -650
-"""What is denser, from outside inwards, is the outermost layer: a third of tissue, and cloth as thick as a voxel."""
-
-_TISSUE_HU = -200
-"""Beneath the outermost layer a head is denser than this, as fat is."""
 
 _DIP_HU = 60
 """HU has to fall by so much for a gap: noise of skin falls by less."""
-
-_FALLEN = 0.2
-"""The sheet ends where HU has come down to the lowest place up to this share of the fall."""
-
-_EVEN_MM = 3.0
-"""The surface is smoothed over this to tell which way is inwards."""
 
 _AROUND_MM = 10.0
 """Over so much of the surface around a ray the rise is averaged: hair and noise differ from ray to ray."""
@@ -85,65 +66,19 @@ _SOFT_HU = -300
 _PRESSED_HU = -150
 """Where no gap shows, what is denser is skin."""
 
-_NEAR_MM = 8.0
-"""How far from where a ray of the sheet starts its voxels are."""
 
-_BESIDE = 0.75
-"""And how far beside that ray, in diagonals of a cell: beyond the sheet's end the next ray says nothing of the skin."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Rays:
-    """Rays from the patient's surface inwards, one for each cell of it.
-
-    Attributes:
-        cell: (n, 3) place among the cells.
-        start: (n, 3) place among the voxels.
-        inward: (n, 3) direction, mm.
-        cm2: (n,) area of the surface.
-        first: (n,) mm from the start to where the outermost layer begins.
-        late: (n,) mm from there to where there is nothing but tissue.
-        dip: (n,) HU by which it falls before it rises again.
-        trough: (n,) mm from the start to the lowest place of that.
-        peak: (n,) highest HU before it.
-        edge: (n,) mm from the start to where HU has fallen from the one towards the other.
-    """
-
-    cell: np.ndarray
-    start: np.ndarray
-    inward: np.ndarray
-    cm2: np.ndarray
-    first: np.ndarray
-    late: np.ndarray
-    dip: np.ndarray
-    trough: np.ndarray
-    peak: np.ndarray
-    edge: np.ndarray
-
-    def of(self, which: np.ndarray) -> _Rays:
-        """Some of the rays; ``which``: (n,) bool."""
-        return _Rays(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
-
-
-def take(labels: np.ndarray, hu: np.ndarray, head: np.ndarray, step: Step, factors: Factors) -> None:
+def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Factors) -> None:
     """Give to the equipment the sheets on the head that were taken for the patient.
 
     Args:
         labels: (k, j, i) uint8; is changed.
         hu: (k, j, i) the scan.
-        head: (k,) bool: slices of cells through the head.
+        rays: all over the head.
         step: mm along k, j, i.
         factors: voxels in a cell along k, j, i.
     """
-    if not head.any():
-        return
-    patient = middle_voxels(labels, factors) == PATIENT
-    patient[~head] = False
-    if not patient.any():
-        return
-    size = np.array(step) * factors
-    rays = _cast(patient, hu, step, factors)
-    region, sure, usual_mm = _regions(rays, patient.shape, size)
+    cells = middle_voxels(labels, factors).shape
+    region, sure, usual_mm = _regions(rays, cells, np.array(step) * factors)
     cm2 = np.bincount(region, np.where(sure, rays.cm2, 0))
     for number in np.flatnonzero(cm2 > _LEAST_CM2):
         own = region == number
@@ -151,56 +86,7 @@ def take(labels: np.ndarray, hu: np.ndarray, head: np.ndarray, step: Step, facto
             _peel(labels, hu, step, factors, rays.of(own), usual_mm)
 
 
-def _cast(patient: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> _Rays:
-    size = np.array(step) * factors
-    soft = patient.astype(np.float32)
-    for _ in range(2):
-        soft = ndimage.uniform_filter(soft, [2 * round(_EVEN_MM / one) + 1 for one in size], mode="nearest")
-    cell = np.argwhere(patient & ~ndimage.binary_erosion(patient, border_value=1))
-    inward = np.empty(cell.shape)
-    for axis in range(3):
-        one, two = cell.copy(), cell.copy()
-        one[:, axis] = np.minimum(one[:, axis] + 1, patient.shape[axis] - 1)
-        two[:, axis] = np.maximum(two[:, axis] - 1, 0)
-        inward[:, axis] = (soft[tuple(one.T)] - soft[tuple(two.T)]) / size[axis]
-    length = np.linalg.norm(inward, axis=1)
-    known = length > 1e-3
-    cell, inward = cell[known], inward[known] / length[known, None]
-    start = cell * np.array(factors) + [middle(factor, one) for factor, one in zip(factors, hu.shape)]
-    along = np.arange(_START_MM, _STOP_MM)  # a sample each mm
-    places = start.T[:, :, None] + (inward / step).T[:, :, None] * along
-    values = np.nan_to_num(ndimage.map_coordinates(hu, places, order=1, mode="nearest", output=np.float32), nan=-1000)
-    sample, ray = np.arange(len(along)), np.arange(len(cell))
-    skin = values > _SKIN_HU
-    first = np.where(skin.any(axis=1), skin.argmax(axis=1), len(along) - 1)
-    within = (sample >= first[:, None]) & (sample <= first[:, None] + _DEEP_MM)
-    faint = (values < _TISSUE_HU) & within
-    last = np.where(faint.any(axis=1), len(along) - faint[:, ::-1].argmax(axis=1), first)
-    begin = _crossing(values, first, _SKIN_HU)
-    before = np.maximum.accumulate(np.where(within, values, -2000), axis=1)
-    after = np.maximum.accumulate(values[:, ::-1], axis=1)[:, ::-1]
-    fall = np.where(faint, np.minimum(before, after) - values, 0)
-    trough = fall.argmax(axis=1)
-    highest, lowest = before[ray, trough], values[ray, trough]
-    # What is beneath may be hair, as dark all over: the sheet ends where HU has fallen for the most part.
-    edge = (sample > np.where(before >= highest[:, None], sample, len(along)).min(axis=1)[:, None]) & (
-        values < (lowest + _FALLEN * (highest - lowest))[:, None]
-    )
-    return _Rays(
-        cell, start, inward, 1 / np.max(np.abs(inward) * size / np.prod(size), axis=1) / 100, first + float(_START_MM),
-        np.maximum(_crossing(values, last, _TISSUE_HU) - begin, 0), fall.max(axis=1), trough + float(_START_MM),
-        highest, edge.argmax(axis=1) + float(_START_MM),
-    )  # fmt: skip
-
-
-def _crossing(values: np.ndarray, sample: np.ndarray, level: float) -> np.ndarray:
-    """(n,) where, between a sample of each ray and the one before, HU passes a level."""
-    ray, sample = np.arange(len(values)), np.minimum(sample, values.shape[1] - 1)
-    after, before = values[ray, sample], values[ray, np.maximum(sample - 1, 0)]
-    return sample - np.clip((after - level) / np.maximum(after - before, 1), 0, 1)
-
-
-def _regions(rays: _Rays, shape: tuple[int, ...], size: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def _regions(rays: Rays, shape: tuple[int, ...], size: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Parts of the surface over which HU rises late.
 
     Returns:
@@ -217,7 +103,7 @@ def _regions(rays: _Rays, shape: tuple[int, ...], size: np.ndarray) -> tuple[np.
     return ndimage.label(covered, ALL_AROUND)[0][at], mean > usual_mm + _SURELY_LATER_MM, usual_mm
 
 
-def _is_sheet(rays: _Rays) -> bool:
+def _is_sheet(rays: Rays) -> bool:
     """Whether a gap shows in enough places, beneath what is as dense as a sheet, and evenly or over a large area."""
     dips = rays.of(rays.dip > _DIP_HU)
     if len(dips.dip) < _DIPS * len(rays.dip) or not _DENSE_HU[0] < np.median(dips.peak) < _DENSE_HU[1]:
@@ -226,50 +112,22 @@ def _is_sheet(rays: _Rays) -> bool:
     return bool(usual < _THIN_MM and (rays.cm2.sum() > _LARGE_CM2 or most - least < _EVENLY_MM))
 
 
-def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays: _Rays, usual_mm: float) -> None:
+def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays: Rays, usual_mm: float) -> None:
     """Make equipment what lies before the gap, what is as soft as the sheet where it lies on, and the soft rest."""
     dips = rays.dip > _DIP_HU
     least, most = np.percentile(rays.peak[dips], [10, 90]) + np.array([-_ALIKE_HU, _ALIKE_HU])
     deep = rays.trough - rays.first
     clear = dips & (rays.peak > least) & (rays.peak < most) & (deep <= np.median(deep[dips]) + _DEEPER_MM)
     late = (rays.late >= usual_mm + _LATE_MM) & (rays.late <= _LATEST_MM)
-    box, ray, near = _nearest(labels, rays, step, factors)
-    where = np.nonzero(near & (labels[box] == PATIENT))
-    ray, value = ray[where], hu[box][where]
-    place = np.stack(where, axis=1) + [side.start for side in box]
-    offset = (place - rays.start[ray]) * step
-    depth = (offset * rays.inward[ray]).sum(axis=1)
-    beside = np.linalg.norm(offset - depth[:, None] * rays.inward[ray], axis=1) < _BESIDE * np.linalg.norm(
-        np.array(step) * factors
-    )
+    near = voxels_near(labels, rays, step, factors)
+    ray, value, depth = near.ray, hu[near.box][near.where], near.depth
     from_first = depth - rays.first[ray]
     sheet = clear[ray] & (depth < rays.edge[ray]) & (value < most)
     pressed = late[ray] & (from_first < np.clip(rays.late[ray] - usual_mm, 0, _ON_SKIN_MM))
     sheet |= pressed & (value < min(most, _PRESSED_HU))
     end = np.where(clear, rays.edge - rays.first, rays.late + 1)
-    rest = late[ray] & (value < _SOFT_HU) & (from_first < end[ray]) & ((value > _SKIN_HU) | (from_first < 0))
-    kind = labels[box]
+    rest = late[ray] & (value < _SOFT_HU) & (from_first < end[ray]) & ((value > SKIN_HU) | (from_first < 0))
+    kind = labels[near.box]
     taken, soft = kind != PATIENT, np.zeros(kind.shape, bool)
-    taken[where], soft[where] = sheet & beside, rest & beside
+    taken[near.where], soft[near.where] = sheet & near.beside, rest & near.beside
     kind[reached(taken, taken | soft) & (kind == PATIENT)] = OTHER
-
-
-def _nearest(
-    labels: np.ndarray, rays: _Rays, step: Step, factors: Factors
-) -> tuple[tuple[slice, slice, slice], np.ndarray, np.ndarray]:
-    """A box of voxels around the rays, the nearest ray of each and whether it is near."""
-    size = np.array(step) * factors
-    room = np.ceil(_NEAR_MM / size).astype(int)
-    low = np.maximum(rays.cell.min(axis=0) - room, 0)
-    cells = rays.cell.max(axis=0) + room + 1 - low
-    box = tuple(
-        slice(one * factor, min((one + count) * factor, most))
-        for one, count, factor, most in zip(low, cells, factors, labels.shape)
-    )
-    number = np.full(cells, -1)
-    number[tuple((rays.cell - low).T)] = np.arange(len(rays.cell))
-    away, place = ndimage.distance_transform_edt(number < 0, size, return_indices=True)
-    ray, near = number[tuple(place)], away < _NEAR_MM
-    for axis, (factor, side) in enumerate(zip(factors, box)):
-        ray, near = (np.repeat(one, factor, axis).take(range(side.stop - side.start), axis) for one in (ray, near))
-    return box, ray, near
