@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import slice_step
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
@@ -20,10 +21,11 @@ from CTVolumeLib.progress import Progress
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
-from . import netgrid
+from . import netgrid, pads
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
-from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT
+from .grid import cells_of
+from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT, TABLE
 from .results import TRUNCATED, EquipmentResult
 from .shapes import ALL_AROUND
 
@@ -33,8 +35,10 @@ SKIN_HU = -500
 """Half-way between air and skin."""
 
 _FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__).parent / "Models")
-_CUT, _FAINT_CUT = 0.75, 0.7
+_CUT, _FAINT_CUT = 0.78, 0.7
 """Share of equipment in what is not air, above which a voxel goes to the equipment: as dense as skin, and fainter."""
+_DARK_HU, _DARK_CUT = -100, 0.85
+"""What is fainter than fat but no foam takes more: where a pad touches, the voxels darker than both are the skin's."""
 _FULL, _SOME = 0.5, 0.03
 _HARD_HU = -900
 """What is fainter and only in part equipment is air beside it; foam between two plates is not."""
@@ -50,7 +54,13 @@ over, such as a layer of the nape or the breast bone, is skin."""
 _WORN_ML, _WORN_CERTAIN = 3.0, 0.6
 """How much, and with what share of equipment on average, does not have to reach away: a mask, a strap."""
 _ONE_KIND = 0.7
+_AIR_HU, _AROUND_MM = -980, 5.0
+"""HU of cells of air; over so much (standard deviation of a Gauss) what is faint is one thing, all hair or all foam."""
+_HAIR = 0.65
+"""Share of equipment in what is faint, below which it is hair, though clustering takes it for foam."""
 _SUPPORTED, _HAIRY = 0.17, 0.3
+_BACKED = 0.2
+"""What is faint with at least so much equipment behind it is the foam of a pad and no hair."""
 _SECTION = 0.6
 _TAKE = 0.9
 _SURE = 0.82
@@ -108,10 +118,12 @@ def label(
     shares = _settled(shares, grid)
     ratio = _onto_voxels(shares, grid, axial, target)
     voxel_ml = float(np.prod(axial.spacing[:2]) * slice_step(axial) / 1000)
+    _undivided(target, axial.array)
     _give_back_stuck(target, axial.array, voxel_ml)
     if first is None:
         if not (target == PATIENT).any():
             raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
+        _take_from_tables(target, axial)
         _without_crumbs(target, voxel_ml)
         return EquipmentResult(labels, "network", contact_cm2(volume, labels), warnings_of(volume, labels, cut=False))
     given = volume.with_array(first.labels).as_axial().array
@@ -170,19 +182,61 @@ def _onto_voxels(shares: np.ndarray, grid: netgrid.NetGrid, axial: CTVolume, lab
         (k, j, i) uint8, 255 times the share of equipment in what is not air; 0 where next to all is air.
     """
     ratio = np.zeros(labels.shape, np.uint8)
+    shares = np.concatenate([shares, _share_of_faint(shares, grid)[..., None]], axis=-1)
     for k, share in netgrid.back(shares, grid, axial):
-        some = share[PATIENT] + share[HEADREST:].sum(axis=0)
-        box = _box(some > _SOME)  # beyond is air
+        some = share[PATIENT] + share[HEADREST:-1].sum(axis=0)
+        box = bounding_box(some > _SOME)  # beyond is air
         hu, some, share = axial.array[k][box], some[box], share[(slice(None), *box)]
+        share, faint = share[:-1], share[-1]
         patient, equipment = share[PATIENT], share[HEADREST:].sum(axis=0)
-        part = equipment / np.maximum(some, 1e-3)
-        foreign = part > np.where(hu > SKIN_HU, _CUT, _FAINT_CUT)
+        part = np.where(hu > SKIN_HU, equipment / np.maximum(some, 1e-3), faint)
+        foreign = part > np.where(hu > _DARK_HU, _CUT, np.where(hu > SKIN_HU, _DARK_CUT, _FAINT_CUT))
         inside = ~foreign & (((some > _SOME) & (hu > SKIN_HU)) | (patient > 0.7))
         things = foreign & ((equipment > _FULL) | ((some > _SOME) & (hu > _HARD_HU)))
         kind = HEADREST + share[HEADREST:].argmax(axis=0).astype(np.uint8)
         labels[k][box] = np.where(inside, np.uint8(PATIENT), np.where(things, kind, np.uint8(BACKGROUND)))
-        ratio[k][box] = np.where(some > _SOME, part * 255, 0).astype(np.uint8)
+        ratio[k][box] = np.where(some > _SOME, np.clip(part * 255, 1, 255), 0).astype(np.uint8)
     return ratio
+
+
+def _share_of_faint(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
+    """(g, 160, 160) share of equipment in what is faint around each cell, where there is such; else in the cell.
+
+    Hair and foam look alike cell by cell, so that the network takes a layer of the one for the other.
+    """
+    faint = (grid.hu > _AIR_HU) & (grid.hu < SKIN_HU)
+    equipment = shares[..., HEADREST:].sum(axis=-1)
+    some = shares[..., PATIENT] + equipment
+    sigma = [_AROUND_MM / size for size in (_step(grid), netgrid.CELL_MM, netgrid.CELL_MM)]
+    foam, all_ = (ndimage.gaussian_filter(np.where(faint, part, 0), sigma, truncate=2.5) for part in (equipment, some))
+    alone = all_ < 0.01
+    return np.where(alone, equipment, foam) / np.maximum(np.where(alone, some, all_), 1e-3)
+
+
+def _undivided(labels: np.ndarray, hu: np.ndarray) -> None:
+    """What is as dense as tissue and apart from the body is one thing: all patient, or the commonest equipment."""
+    box = bounding_box(labels > BACKGROUND)
+    part = labels[box]
+    dense = (part > BACKGROUND) & (hu[box] > _TISSUE_HU)
+    numbers, count = ndimage.label(dense)
+    numbers, own = numbers[dense], part[dense]
+    amounts = np.stack([np.bincount(numbers[own == kind], minlength=count + 1) for kind in (PATIENT, *EQUIPMENT)])
+    amounts[:, amounts[0].argmax()] = 0  # the body
+    mixed = np.count_nonzero(amounts, axis=0) > 1
+    equipment = amounts[1:].sum(axis=0) > amounts[0]
+    kinds = np.where(equipment, HEADREST + amounts[1:].argmax(axis=0), PATIENT).astype(np.uint8)
+    part[dense] = np.where(mixed[numbers], kinds[numbers], own)
+
+
+def _take_from_tables(labels: np.ndarray, axial: CTVolume) -> None:
+    """What a table presses against the patient goes up to the skin, as clustering finds it."""
+    if not (labels == TABLE).any():
+        return
+    cells = cells_of(axial)
+    alone = np.where((labels == PATIENT) | (labels == TABLE), labels, np.uint8(BACKGROUND))
+    step = tuple(size / factor for size, factor in zip(cells.spacing[::-1], cells.factors))
+    pads.take(alone, axial.array, step, cells.factors)
+    labels[alone == TABLE] = TABLE
 
 
 def _without_crumbs(labels: np.ndarray, voxel_ml: float) -> None:
@@ -208,9 +262,9 @@ def _give_back_stuck(labels: np.ndarray, hu: np.ndarray, voxel_ml: float) -> Non
 
 
 def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndarray, voxel_ml: float) -> None:
-    """Take over what clustering found, but for dense pads on the patient that the network is sure of.
+    """Take over what clustering found, but for hair, and for dense pads on the patient that the network is sure of.
 
-    Nothing goes the other way: the plates of masks, which clustering finds, look like bone to the network.
+    Nothing else goes the other way: the plates of masks, which clustering finds, look like bone to the network.
 
     Args:
         labels: (k, j, i) of the network, is changed.
@@ -219,33 +273,37 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndar
         hu: (k, j, i) the scan.
         voxel_ml: volume of a voxel.
     """
-    dense = hu > SKIN_HU  # hair is as dense as a cushion, and clustering knows it better
+    dense = hu > SKIN_HU  # hair is as dense as a cushion
     was = np.isin(given, EQUIPMENT)
     taken = np.isin(labels, EQUIPMENT) & (given == PATIENT) & dense & (ratio > _TAKE * 255)
-    taken = _pads(_sure(taken, ratio, voxel_ml), was & dense, (given == PATIENT) & ~dense)
+    taken = _backed(_sure(taken, ratio, voxel_ml), was & dense, _SUPPORTED, (given == PATIENT) & ~dense)
     _give_back_sections(taken, given == PATIENT)
-    labels[...] = np.where(taken, labels, given)
+    hair = was & ~dense & (ratio > 0) & (ratio < _HAIR * 255)
+    hair &= ~_backed(hair, was & dense, _BACKED)
+    labels[...] = np.where(taken, labels, np.where(hair, np.uint8(PATIENT), given))
 
 
-def _pads(mask: np.ndarray, equipment: np.ndarray, hair: np.ndarray) -> np.ndarray:
-    """The components of a mask with equipment behind them. Ears and noses have air around, or hair, or both.
+def _backed(mask: np.ndarray, equipment: np.ndarray, least: float, hair: np.ndarray | None = None) -> np.ndarray:
+    """The components of a mask with equipment behind them. Ears, noses and hair have air around.
 
     Args:
-        mask: (k, j, i) bool, part of the patient.
+        mask: (k, j, i) bool.
         equipment: (k, j, i) bool, as dense as skin: a nose in foam lies behind foam.
-        hair: (k, j, i) bool: what is faint and still the patient.
+        least: share of the outer faces, in slices, that has equipment behind.
+        hair: (k, j, i) bool: what is faint and still the patient; components with much of it around are none.
     """
     parts, count = ndimage.label(mask, ALL_AROUND)
     if not count:
         return mask
     support, hairy, faces = (np.zeros(count + 1) for _ in range(3))
     for axis in (1, 2):
-        inner, things, faint = (np.moveaxis(array, axis, 0) for array in (parts, equipment, hair))
+        inner, things = (np.moveaxis(array, axis, 0) for array in (parts, equipment))
+        faint = np.moveaxis(hair, axis, 0) if hair is not None else np.zeros_like(things)
         for near, far in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
             here = inner[near]
             for found, there in ((support, things[far]), (hairy, faint[far]), (faces, inner[far] == 0)):
                 found += np.bincount(here[there], minlength=count + 1)
-    good = (support > _SUPPORTED * faces) & (hairy < _HAIRY * faces)
+    good = (support > least * faces) & (hairy < _HAIRY * faces)
     good[0] = False
     return good[parts]
 
@@ -286,7 +344,7 @@ def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> Iterator[tuple[
     """Box with a margin of a voxel, and mask in it, of each component of a mask below a volume."""
     if not mask.any():
         return
-    around = _box(mask)
+    around = bounding_box(mask)
     parts, _ = ndimage.label(mask[around], ALL_AROUND)
     sizes = np.bincount(parts.ravel())
     for number, own in enumerate(ndimage.find_objects(parts), start=1):
@@ -298,12 +356,3 @@ def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> Iterator[tuple[
                 parts[own] == number
             )
             yield box, piece
-
-
-def _box(mask: np.ndarray) -> tuple[slice, ...]:
-    """Slices along each axis around all of a mask; empty ones where there is none."""
-    ends = []
-    for axis in range(mask.ndim):
-        used = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        ends.append(slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0))
-    return tuple(ends)

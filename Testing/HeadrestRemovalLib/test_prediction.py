@@ -163,6 +163,80 @@ def test_foam_between_plates_goes_with_them():
     assert (result.labels[:, 142:146, 20:120] == TABLE).mean() > 0.95
 
 
+def haired(faint_hu: float, gap_mm: float) -> tuple[CTVolume, np.ndarray, np.ndarray]:
+    """The head of ``scene`` with hair on its back half: scan, truth, and how far out the hair is, 0 to 1, else -1."""
+    volume, truth = scene(gap_mm)
+    j, i = np.meshgrid(np.arange(150) * 1.5, np.arange(140) * 1.5, indexing="ij")
+    out = (np.hypot((i - 105) / 75, (j - 95) / 90) - 1) / 0.09 + np.zeros(truth.shape)
+    hair = (out >= 0) & (out < 1) & (j > 80) & (truth == BACKGROUND)
+    truth[hair] = PATIENT
+    return volume.with_array(np.where(hair, faint_hu, volume.array).astype(np.int16)), truth, np.where(hair, out, -1)
+
+
+def test_a_layer_of_hair_that_the_network_takes_for_foam_stays():
+    """What is faint over a few millimetres is one thing."""
+    volume, truth, out = haired(-850, 8.0)
+    seen = truth.copy()
+    seen[out > 0.55] = HEADREST
+    assert (seen != truth).sum() * np.prod(SPACING) / 1000 > 8
+    result = prediction.label(volume, model=model_of(volume, seen))
+    assert np.mean(result.labels[out >= 0] > PATIENT) < 0.1
+    assert np.mean(result.labels[truth == HEADREST] == HEADREST) > 0.95
+
+
+def test_both_keeps_hair_that_clustering_takes_for_foam():
+    volume, truth, out = haired(-850, 8.0)
+    given = np.where(out >= 0, np.uint8(HEADREST), truth)
+    result = prediction.label(volume, EquipmentResult(given), model=model_of(volume, truth))
+    assert np.mean(result.labels[out >= 0] == PATIENT) > 0.9
+    assert np.mean(result.labels[truth == HEADREST] == HEADREST) > 0.98
+
+
+def test_both_leaves_no_foam_of_a_pad_that_the_network_is_unsure_of():
+    """Behind it is a plate, which hair has not all over."""
+    volume, truth = scene(8.0)
+    foam = np.zeros(truth.shape, bool)
+    foam[:, 112:, 45:95] = truth[:, 112:, 45:95] == BACKGROUND
+    foam &= np.cumsum(truth == HEADREST, axis=1) == 0  # between head and block
+    foam &= np.cumsum(truth == PATIENT, axis=1) > 0
+    given = np.where(foam, np.uint8(HEADREST), truth)
+
+    def unsure(shares: np.ndarray) -> None:
+        part = 0.6 * shares[..., HEADREST]
+        shares[..., HEADREST] -= part
+        shares[..., PATIENT] += part
+
+    volume = volume.with_array(np.where(foam, -850, volume.array).astype(np.int16))
+    result = prediction.label(volume, EquipmentResult(given), model=model_of(volume, given, unsure))
+    assert foam.sum() > 500
+    assert (result.labels[foam] == HEADREST).all()
+
+
+def test_a_plate_apart_from_the_body_is_taken_whole():
+    """Most of it is seen as equipment, so the rest is, too."""
+    volume, truth = scene(6.0)
+    seen = truth.copy()
+    seen[9:][truth[9:] == HEADREST] = PATIENT
+    result = prediction.label(volume, model=model_of(volume, seen))
+    assert np.mean(result.labels[truth == HEADREST] == HEADREST) > 0.98
+    assert lost_ml(result.labels, truth) < 0.5
+
+
+def test_what_a_table_presses_on_the_back_goes_up_to_the_skin():
+    """The network sees the table and not the wedge, as dense as tissue, between table and back."""
+    k, j, i = np.ogrid[:40, :90, :100]
+    depth = 60 - np.hypot((j - 35) * 2.0, (i - 50) * 2.0) + 0 * k  # mm within the skin
+    wedge = (np.abs(k - 20) < 10) & (np.abs(i - 50) < 18) & (j > 40) & (j < 72) & (depth <= 0)
+    table = (j >= 72) & (j < 78) & (i > 10) & (i < 90) & (k >= 0)
+    truth = np.select([depth > 0, wedge | table], [PATIENT, TABLE], BACKGROUND).astype(np.uint8)
+    hu = np.where(wedge, 110, np.where(table, 150, -1000 + 1030 * np.clip(depth / 2 + 0.5, 0, 1)))
+    hu = hu + 8 * np.random.default_rng(0).standard_normal(hu.shape)
+    volume = CTVolume(hu.astype(np.int16), (2.0, 2.0, 4.0))
+    result = prediction.label(volume, model=model_of(volume, np.where(wedge, np.uint8(PATIENT), truth)))
+    assert np.mean(result.labels[wedge] == TABLE) > 0.8
+    assert np.count_nonzero(result.labels[(depth > 0) & (hu > -300)] > PATIENT) * 0.016 < 0.5
+
+
 def test_axis_orders_give_the_same_voxels():
     volume, truth = scene()
     volume, truth = volume.crop(k=slice(4, 10)), truth[4:10]
