@@ -56,7 +56,7 @@ _WORN_ML, _WORN_CERTAIN = 3.0, 0.6
 _ONE_KIND = 0.7
 _AIR_HU, _AROUND_MM = -980, 5.0
 """HU of cells of air; over so much (standard deviation of a Gauss) what is faint is one thing, all hair or all foam."""
-_HAIR = 0.65
+_HAIR = 0.55
 """Share of equipment in what is faint, below which it is hair, though clustering takes it for foam."""
 _SUPPORTED, _HAIRY = 0.17, 0.3
 _BACKED = 0.2
@@ -278,7 +278,7 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndar
     taken = np.isin(labels, EQUIPMENT) & (given == PATIENT) & dense & (ratio > _TAKE * 255)
     taken = _backed(_sure(taken, ratio, voxel_ml), was & dense, _SUPPORTED, (given == PATIENT) & ~dense)
     _give_back_sections(taken, given == PATIENT)
-    hair = was & ~dense & (ratio > 0) & (ratio < _HAIR * 255)
+    hair = (given == HEADREST) & ~dense & (ratio > 0) & (ratio < _HAIR * 255)
     hair &= ~_backed(hair, was & dense, _BACKED)
     labels[...] = np.where(taken, labels, np.where(hair, np.uint8(PATIENT), given))
 
