@@ -37,7 +37,8 @@ _LIMITS = (
     "- Sheets over the skin of the head, as masks and straps, are found where a gap shows beneath them over some 100"
     " cm2, and followed from there as far as they are fainter than skin. Straps that lie on without a gap are"
     " found where both their edges go half-way round the head, and taken up to 3 mm deep where fainter than"
-    " fat. What is as dense as skin and lies on it without a gap stays, and so do all sheets below the head.",
+    " fat. What is as dense as skin and lies on it without a gap stays. Below the head sheets and boards are taken"
+    " off only where they are thin, evenly fainter than fat, or stand off the skin.",
     "- A picture that cuts the patient is told (`truncated`).",
 )
 
