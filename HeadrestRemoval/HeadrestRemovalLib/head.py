@@ -8,7 +8,9 @@ from CTVolumeLib.cells import Cells
 from .components import components
 from .shapes import IN_SLICE, grow, holes, shrink
 
-_BONE_HU = 220
+_BONE_HU, _GAP_MM = 220, 4.0
+"""Thin bone is blurred away in places, and surgery leaves gaps: where no skull is found they are closed that far."""
+
 _BRAIN_HU = (5, 75)
 _BRAIN_MM2 = 1200.0
 _BRAIN_SD_HU = 40.0
@@ -24,17 +26,23 @@ def head_slices(cells: Cells, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         cells: the scan, slices from the feet to the head.
         body: (k, j, i) bool: the patient.
     """
-    step = cells.step_mm
     bone = (cells.hu > _BONE_HU) & body
-    inside = shrink(holes(grow(bone, step, step)) & ~bone, step, 2 * step)
+    head, scalp = np.zeros(len(body), bool), np.zeros(len(body), bool)
+    for gap_mm in (cells.step_mm, _GAP_MM):
+        brain = _brain(bone, gap_mm, cells)
+        if np.count_nonzero(brain) * cells.spacing[2] >= _LEAST_MM:
+            lowest = int(np.flatnonzero(brain)[0])
+            head[max(0, lowest - round(_BELOW_MM / cells.spacing[2])) :] = True
+            scalp[lowest + round(_EARS_MM / cells.spacing[2]) :] = True
+            break
+    return head, scalp
+
+
+def _brain(bone: np.ndarray, gap_mm: float, cells: Cells) -> np.ndarray:
+    """(k,) bool: slices in which bone encloses brain, once gaps are closed from both sides."""
+    inside = shrink(holes(grow(bone, cells.step_mm, gap_mm)) & ~bone, cells.step_mm, 2 * cells.step_mm)
     parts = components(inside, cells, IN_SLICE)
     area = parts.millilitres * 1000 / cells.spacing[2]
     like = (area >= _BRAIN_MM2) & (parts.mean_hu > _BRAIN_HU[0]) & (parts.mean_hu < _BRAIN_HU[1])
     like &= (parts.sd_hu < _BRAIN_SD_HU) & (parts.fat < _FAT_SHARE)
-    brain = parts.chosen(like).any(axis=(1, 2))
-    head, scalp = np.zeros(len(body), bool), np.zeros(len(body), bool)
-    if np.count_nonzero(brain) * cells.spacing[2] >= _LEAST_MM:
-        lowest = int(np.flatnonzero(brain)[0])
-        head[max(0, lowest - round(_BELOW_MM / cells.spacing[2])) :] = True
-        scalp[lowest + round(_EARS_MM / cells.spacing[2]) :] = True
-    return head, scalp
+    return parts.chosen(like).any(axis=(1, 2))

@@ -56,6 +56,17 @@ def test_slices_of_the_head():
     assert not scalp[z < scan.landmarks["C1"]].any()
 
 
+@pytest.mark.parametrize(("gap_mm", "seen"), [(0.0, True), (8.0, True), (30.0, False)])
+def test_a_skull_may_have_a_gap(gap_mm, seen):
+    """Where bone is thin or was opened; but a ring that is open is no skull."""
+    j, i = (np.mgrid[:110, :110] - 54.5) * 2.0
+    away = np.hypot(j, i)
+    plane = np.where(away < 70, 35, np.where(away < 76, 900, np.where(away < 82, 20, -1000)))
+    plane[(away >= 70) & (away < 76) & (np.abs(i) < gap_mm / 2) & (j > 0)] = 20
+    cells = cells_from(np.repeat(plane[None], 10, 0), (2.0, 2.0, 3.0))
+    assert head.head_slices(cells, cells.hu > -500)[0].all() == seen
+
+
 def test_a_trunk_has_no_head():
     scan = phantom.make(PhantomParameters(coverage=(0.2, 0.45), spacing=(3.0, 3.0, 8.0)))
     cells = cells_of(scan.volume.as_axial())
