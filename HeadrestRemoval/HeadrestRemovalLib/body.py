@@ -41,6 +41,9 @@ _WALL_MM, _SKIN_HU = 10.0, -550
 _BLURRED_HU, _NEARLY_HU, _END_MM, _BEYOND_SHARE, _TABLE_SHARE = -850, -320, 4.0, 0.5, (0.5, 0.9)
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU = (-960, -450)
+_HALF_PADDING = 3
+"""So many cells at the rim of a round field are blurred with padding, once a scan was resampled."""
+
 _RIM_CELLS, _RIM_SHARE = 2, 0.15
 """Inside the rim of a round field there is air or more all around; around a cropped patient but for an elbow or two."""
 
@@ -261,8 +264,8 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
 
     Foam under the patient is as dense, but has the body on one side only.
     """
-    # Cells at the rim of a round field are half padding, so that the lung would go on into the air along it.
-    rim = ndimage.binary_dilation(padding, iterations=2)
+    # At the rim of a round field walls are half padding, so that the lung would go on into the air along it.
+    rim = ndimage.binary_dilation(padding, iterations=_HALF_PADDING)
     labels, count = ndimage.label(~(solid | body) & ~rim, IN_SLICE)
     sizes = np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
     lung = (cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])
@@ -270,7 +273,7 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
     chosen = (dense > 0.7) & (held > 0.8) & (sizes * cells.step_mm**2 > 100)
     chosen[0] = False
     lungs = chosen[labels]
-    return lungs | (grow(lungs, 1.0, 2.0) & ~solid & rim & ~padding)
+    return lungs | (grow(lungs, 1.0, _HALF_PADDING) & ~solid & rim & ~padding)
 
 
 def _between(body: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from CTVolumeLib import volumefile
 from HeadrestRemovalLib import cluster
 from HeadrestRemovalLib.labels import HEADREST, PATIENT, TABLE
+from scipy import ndimage
 
 SCANS = {
     "ch01": ("lung", "airway", "solid"),
@@ -48,12 +49,20 @@ def test_a_lung_that_the_field_of_view_cuts_is_patient(ct_data):
 
 
 @pytest.mark.realct
+def test_it_is_so_where_resampling_blurred_the_rim_of_the_field(ct_data):
+    volume = volumefile.read(ct_data / "vol" / "ch05.nii.gz")
+    before = cluster.label(volume).labels
+    hu = ndimage.gaussian_filter(volume.array.astype(float), (0, 0.7, 0.7))
+    labels = cluster.label(volume.with_array(np.rint(hu).astype(np.int16))).labels
+    lost = (before == PATIENT) & (labels > PATIENT)
+    assert np.count_nonzero(lost) * np.prod(volume.spacing) / 1000 < 40  # a lung has 400
+
+
+@pytest.mark.realct
 @pytest.mark.parametrize(("name", "least_ml"), [("head01", 700), ("gh01", 1500), ("kh06", 700)])
 def test_holders_of_real_heads_go_and_bone_stays(ct_data, name, least_ml):
     hu, labels, millilitres = labels_of(ct_data, name)
     assert np.count_nonzero(labels == HEADREST) * millilitres > least_ml
-    from scipy import ndimage
-
     brain = ndimage.binary_erosion((hu > 0) & (hu < 80), iterations=3)  # deep in the head
     assert np.count_nonzero(brain & (labels > PATIENT)) == 0
     parts, _ = ndimage.label(hu > 250)
