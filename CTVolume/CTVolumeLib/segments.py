@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from .boxes import bounding_box
 from .errors import CTError
 from .files import replacing
 from .volume import CTVolume
@@ -112,11 +113,7 @@ def _fields(segment: LabelSegment, labels: np.ndarray) -> dict[str, str]:
 
 def _extent(mask: np.ndarray) -> str:
     """First and last index along i, j, k of what is in a mask; the last before the first where there is nothing."""
-    bounds = []
-    for axis in (2, 1, 0):
-        used = np.flatnonzero(mask.any(axis=tuple(other for other in range(3) if other != axis)))
-        bounds += [used[0], used[-1]] if len(used) else [0, -1]
-    return " ".join(str(bound) for bound in bounds)
+    return " ".join(f"{side.start} {side.stop - 1}" for side in reversed(bounding_box(mask)))
 
 
 def _mean_step(volume: CTVolume) -> float:

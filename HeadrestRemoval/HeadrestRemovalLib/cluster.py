@@ -21,7 +21,7 @@ from CTVolumeLib.volume import CTVolume
 from . import body as bodies
 from . import faint, kinds, kmeans, pads, rays, sheets, straps, surface
 from .contact import contact_cm2
-from .grid import cells_of
+from .grid import cells_of, voxel_step
 from .labels import EQUIPMENT, PATIENT
 from .results import NO_EQUIPMENT, TOUCHING, TRUNCATED, UNCERTAIN, EquipmentResult
 
@@ -85,7 +85,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     kind = kinds.tell_apart(equipment.mask, body, cells)
     steps("Finding the surfaces")
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
-    step = tuple(size / factor for size, factor in zip(cells.spacing[::-1], cells.factors))
+    step = voxel_step(cells)
     pads.take(target, axial.array, step, cells.factors)
     skin = rays.cast(target, axial.array, body.head, step, cells.factors)
     if skin:

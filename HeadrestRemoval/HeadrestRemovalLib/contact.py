@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import slice_step
 from CTVolumeLib.volume import CTVolume
 
@@ -26,7 +27,9 @@ def contact_cm2(
         above_hu: count only where both are denser, so that nothing but the shape tells them apart; None for all.
     """
     patient, equipment = labels == PATIENT, labels > PATIENT
-    box = tuple(_both(patient, equipment, axis) for axis in range(3))
+    # Where both are, and one more voxel on each side: elsewhere nothing of them touches.
+    boxes = (bounding_box(mask, margin_mm=1.0) for mask in (patient, equipment))
+    box = tuple(slice(max(one.start, other.start), min(one.stop, other.stop)) for one, other in zip(*boxes))
     patient, equipment = patient[box], np.isin(np.arange(max(EQUIPMENT) + 1), values)[labels[box]]
     if above_hu is not None:
         dense = volume.array[box] > above_hu
@@ -38,12 +41,3 @@ def contact_cm2(
         faces = np.count_nonzero(first[:-1] & second[1:]) + np.count_nonzero(second[:-1] & first[1:])
         areas.append(faces * steps[(axis + 1) % 3] * steps[(axis + 2) % 3] / 100)
     return float(np.hypot(np.hypot(areas[0], areas[1]), areas[2]))
-
-
-def _both(one: np.ndarray, other: np.ndarray, axis: int) -> slice:
-    """Where along an axis both masks are, and one more on each side: nothing of them touches elsewhere."""
-    across = tuple(set(range(3)) - {axis})
-    places = [np.flatnonzero(mask.any(axis=across)) for mask in (one, other)]
-    if not all(place.size for place in places):
-        return slice(0, 0)
-    return slice(max(max(place[0] for place in places) - 1, 0), min(place[-1] for place in places) + 2)

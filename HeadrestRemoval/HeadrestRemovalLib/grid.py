@@ -25,6 +25,11 @@ def cells_of(volume: CTVolume) -> Cells:
     return means_of_blocks(volume, CELL_MM, _RANGE_HU)
 
 
+def voxel_step(cells: Cells) -> Step:
+    """Size of the voxels that the cells were made of."""
+    return tuple(size / factor for size, factor in zip(cells.spacing[::-1], cells.factors))
+
+
 def middle_voxels(array: np.ndarray, factors: Factors) -> np.ndarray:
     """The middle voxel of each cell, (k, j, i) on the grid, a view.
 

@@ -24,7 +24,7 @@ from scipy import ndimage
 from . import netgrid, pads
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
-from .grid import cells_of
+from .grid import cells_of, voxel_step
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT, TABLE
 from .results import TRUNCATED, EquipmentResult
 from .shapes import ALL_AROUND
@@ -234,8 +234,7 @@ def _take_from_tables(labels: np.ndarray, axial: CTVolume) -> None:
         return
     cells = cells_of(axial)
     alone = np.where((labels == PATIENT) | (labels == TABLE), labels, np.uint8(BACKGROUND))
-    step = tuple(size / factor for size, factor in zip(cells.spacing[::-1], cells.factors))
-    pads.take(alone, axial.array, step, cells.factors)
+    pads.take(alone, axial.array, voxel_step(cells), cells.factors)
     labels[alone == TABLE] = TABLE
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from CTVolumeLib import hounsfield, resample
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 
@@ -58,9 +59,4 @@ def crop_to_lungs(volume: CTVolume, labels: np.ndarray, margin_mm: float) -> CTV
     lung = (labels == LEFT) | (labels == RIGHT)
     if not lung.any():
         raise CTError("no_lungs", "There are no lungs to crop the scan to.", "Segment the lungs first.")
-    ranges = []
-    for axis, step in zip((0, 1, 2), volume.spacing[::-1]):
-        used = np.flatnonzero(lung.any(axis=tuple(other for other in range(3) if other != axis)))
-        margin = int(np.ceil(margin_mm / step))
-        ranges.append(slice(max(used[0] - margin, 0), min(used[-1] + margin + 1, lung.shape[axis])))
-    return volume.crop(*ranges)
+    return volume.crop(*bounding_box(lung, volume.spacing, margin_mm))
