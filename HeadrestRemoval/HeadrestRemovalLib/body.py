@@ -40,7 +40,7 @@ part. Folds of skin are so only where they are blurred, and lie beside the rest 
 _WALL_MM, _SKIN_HU = 10.0, -550
 _BLURRED_HU, _NEARLY_HU, _END_MM, _BEYOND_SHARE, _TABLE_SHARE = -850, -320, 4.0, 0.5, (0.5, 0.9)
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
-_CUT_LUNG_HU = (-960, -450)
+_CUT_LUNG_HU, _CUT_LUNG_MEAN_HU = (-960, -450), (-945, -450)
 _HALF_PADDING = 3
 """So many cells at the rim of a round field are blurred with padding, once a scan was resampled."""
 
@@ -60,6 +60,7 @@ class Body:
         scalp: (k,) bool: of these, those where hair grows all around.
         padding: (j, i) bool: outside a round field of view.
         cut: whether the field of view cuts the patient at a side.
+        doubtful_ml: volume of what is like the patient, but hardly joined to it, and was taken for it.
     """
 
     mask: np.ndarray
@@ -69,6 +70,7 @@ class Body:
     scalp: np.ndarray
     padding: np.ndarray
     cut: bool
+    doubtful_ml: float = 0.0
 
 
 def find(cells: Cells, threshold_hu: float) -> Body:
@@ -96,7 +98,9 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     body = _with_thin_walls(body & ~held, solid, cells)
     thin = solid & ~body
     body |= _small_parts(thin & ~reached(held, thin, ALL_AROUND), body, head, cells)
-    body &= ~posts.plates(body & ~largest, largest, cells) & ~posts.boards(body, solid, cells)
+    body &= ~posts.plates(body & ~largest, largest, cells)
+    board = posts.boards(body, cells)
+    body, solid = body & ~board, solid | board
     inside = _filled(body, solid, cells, padding)
     faint = (cells.hu > _BLURRED_HU) & ~inside
     lasting = presence(faint, cells)  # tables go on from slice to slice
@@ -108,7 +112,8 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     edge[[0, -1]] = edge[:, [0, -1]] = True
     near_edge = ndimage.binary_dilation(edge, iterations=2)
     cut = np.count_nonzero(body & near_edge) * step * cells.spacing[2] > 500
-    return Body(inside, solid, solid & ~inside, head, scalp, padding, bool(cut))
+    doubtful_ml = _hanging_ml(core, largest, tight & inside, near_edge, cells)
+    return Body(inside, solid, solid & ~inside, head, scalp, padding, bool(cut), doubtful_ml)
 
 
 def outside_round_field(cells: Cells) -> np.ndarray:
@@ -142,18 +147,36 @@ def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) 
     like &= ~steady | bulky
     thick = grow(deep, cells.step_mm, OPEN_MM + cells.step_mm, within=solid)
     like &= ~_behind_equipment(parts, main, explained(solid & ~thick, cells))
-    # Of a piece of equipment most is thin; of an elbow or a breast that reaches into the scan next to nothing.
+    # Of a piece of equipment most is thin or unlike; of an elbow or a breast that reaches into the scan nearly nothing.
     rest = solid & ~largest
     whole, count = ndimage.label(rest, ALL_AROUND)
-    share = np.bincount(whole[thick], minlength=count + 1) / np.maximum(np.bincount(whole.ravel()), 1)
+    flesh = grow(parts.chosen(like), cells.step_mm, OPEN_MM + cells.step_mm, within=solid)
+    share = np.bincount(whole[flesh], minlength=count + 1) / np.maximum(np.bincount(whole.ravel()), 1)
     belongs = np.zeros(parts.count + 1)
     for number, box in enumerate(parts.boxes, start=1):
         if like[number] and number != main:
             inside = whole[box][parts.labels[box] == number]
             belongs[number] = share[np.bincount(inside[inside > 0], minlength=1).argmax()] if inside.any() else 1.0
-    chosen = like & (mixed & ((belongs > 0.5) | (parts.millilitres > _SURE_ML)) | (belongs > 0.75))
+    # An arm or a hand that lies on equipment holds bone.
+    sure = (parts.millilitres > _SURE_ML) & (parts.bone > 0.03)
+    chosen = like & (mixed & ((belongs > 0.5) | sure) | (belongs > 0.75))
     chosen[main] = True
     return parts.chosen(chosen), largest
+
+
+def _hanging_ml(core: np.ndarray, largest: np.ndarray, solid: np.ndarray, edge: np.ndarray, cells: Cells) -> float:
+    """Volume of the thick parts that hang on the largest, or on nothing, and that the picture does not cut.
+
+    A body is in one piece: what else is no arm, chin or breast whose rest lies beyond the picture may be equipment.
+    """
+    apart = core & ~largest & solid
+    if not apart.any():
+        return 0.0
+    apart = grow(apart, cells.step_mm, OPEN_MM + cells.step_mm, within=solid & ~largest) & ~holes(largest)
+    parts = components(apart, cells, ALL_AROUND)
+    ends = np.broadcast_to(edge, apart.shape).copy()
+    ends[[0, -1]] = True
+    return float(parts.millilitres[~parts.touching(ends)].sum())
 
 
 def _behind_equipment(parts: Components, main: int, steady: np.ndarray) -> np.ndarray:
@@ -268,9 +291,11 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
     rim = ndimage.binary_dilation(padding, iterations=_HALF_PADDING)
     labels, count = ndimage.label(~(solid | body) & ~rim, IN_SLICE)
     sizes = np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
-    lung = (cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])
-    dense, held = (np.bincount(labels[mask], minlength=count + 1) / sizes for mask in (lung, _between(body)))
-    chosen = (dense > 0.7) & (held > 0.8) & (sizes * cells.step_mm**2 > 100)
+    # The mean tells emphysema, of which much is as faint as air, from air, of which nothing is denser.
+    mean = np.bincount(labels.ravel(), cells.hu.ravel(), count + 1) / sizes
+    held = np.bincount(labels[_between(body)], minlength=count + 1) / sizes
+    chosen = (mean > _CUT_LUNG_MEAN_HU[0]) & (mean < _CUT_LUNG_MEAN_HU[1]) & (held > 0.8)
+    chosen &= sizes * cells.step_mm**2 > 100
     chosen[0] = False
     lungs = chosen[labels]
     return lungs | (grow(lungs, 1.0, _HALF_PADDING) & ~solid & rim & ~padding)

@@ -31,7 +31,7 @@ DENSE_HU = -300
 _LEAST_ML = 1.0
 """Less than this in all is no equipment: thin as they are, rims of ears and tips of noses come in such crumbs."""
 
-_TOUCHING_CM2 = 1.0
+_TOUCHING_CM2, _DOUBTFUL_ML = 1.0, 2.0
 _FEW_SLICES = 8
 _CUT = (TRUNCATED, "The picture cuts the patient at a side; what lies there was kept as patient.")
 _NONE = (NO_EQUIPMENT, "No headrest, table or other equipment was found; nothing is removed.")
@@ -96,7 +96,8 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
         if np.count_nonzero(found) * np.prod(step) / 1000 < _LEAST_ML:
             target[found] = PATIENT
     steps("Done")
-    return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), warnings_of(volume, labels, body.cut))
+    warnings = warnings_of(volume, labels, body.cut, body.doubtful_ml)
+    return EquipmentResult(labels, "clustering", contact_cm2(volume, labels), warnings)
 
 
 def refuse_what_is_no_ct(volume: CTVolume) -> None:
@@ -110,15 +111,21 @@ def refuse_what_is_no_ct(volume: CTVolume) -> None:
     _fills_the_picture(cells_of(axial))
 
 
-def warnings_of(volume: CTVolume, labels: np.ndarray, cut: bool) -> tuple[tuple[str, str], ...]:
+def warnings_of(
+    volume: CTVolume, labels: np.ndarray, cut: bool, doubtful_ml: float = 0.0
+) -> tuple[tuple[str, str], ...]:
     """What is to be said about labels, whatever method made them: pairs of a code and a sentence.
 
     Args:
         volume: the scan.
         labels: (k, j, i) as in ``labels``.
         cut: whether the picture cuts the patient.
+        doubtful_ml: see ``body.Body``.
     """
     found = [_CUT] if cut else []
+    if doubtful_ml > _DOUBTFUL_ML:
+        text = f"About {doubtful_ml:.0f} mL that hardly touch the patient may be equipment; they were kept as patient."
+        found.append((UNCERTAIN, text))
     if not (labels >= min(EQUIPMENT)).any():
         return (*found, _NONE)
     dense_cm2 = contact_cm2(volume, labels, above_hu=DENSE_HU)

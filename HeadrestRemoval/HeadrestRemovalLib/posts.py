@@ -42,11 +42,11 @@ _PLASTIC_HU, _PLASTIC_SHARE, _NO_BONE = (80, 250), 0.25, 0.03
 _SHELL_HU, _OPEN_HU = (-500, -120), -600
 """The shell of a board, a cell thick at most, is fainter than fat, and what lies before and behind is air or foam."""
 
-_FREE_CM2, _PRESSED_CM2, _EVEN_HU, _ALIKE_HU = 8.0, 40.0, 110, 120
+_FREE_CM2, _PRESSED_CM2, _EVEN_HU, _ALIKE_HU, _BOARD_MM = 8.0, 40.0, 110, 130, 150.0
 """So much of a board is seen beside the back, and beneath it.
 
 There the middle half of it spreads no more than the third, and board is what is denser than beside the back by no more
-than the last.
+than the fourth. It is so wide; sheets that are seen so are creases of less.
 """
 
 
@@ -100,37 +100,40 @@ def plates(apart: np.ndarray, patient: np.ndarray, cells: Cells) -> np.ndarray:
     return parts.chosen(dense & ~thick & (parts.share(touching) < _APART))
 
 
-def boards(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.ndarray:
+def boards(body: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: the shell of a flat board where the back lies on it, as far as it is as faint as beside the back.
 
     Args:
         body: (k, j, i) bool: what was taken for the patient.
-        solid: (k, j, i) bool: what is as dense as tissue.
         cells: the scan.
     """
     result = np.zeros_like(body)
-    faint = solid & (cells.hu > _SHELL_HU[0]) & (cells.hu < _SHELL_HU[1])
-    cm2 = cells.spacing[0] * cells.spacing[2] / 100
     open_ = cells.hu < _OPEN_HU
+    faint = (cells.hu > _SHELL_HU[0]) & (cells.hu < _SHELL_HU[1])
+    faint[:, :-1] &= open_[:, 1:]
+    cm2 = cells.spacing[0] * cells.spacing[2] / 100
     for row in np.flatnonzero(faint.sum(axis=(0, 2)) * cm2 > _FREE_CM2 + _PRESSED_CM2):
         if not 0 < row < body.shape[1] - 1:
             continue
-        free = faint[:, row] & open_[:, row - 1] & open_[:, row + 1]
+        free = faint[:, row] & open_[:, row - 1] & ~body[:, row]
         across = np.flatnonzero(free.any(axis=0))
         if not across.size:
             continue
-        pressed = body[:, row] & ~body[:, row + 1 :].any(axis=1) & open_[:, row + 1] & ~free
+        # The faintest of it was not taken for the patient, but would be for the skin's blurred edge.
+        pressed = (body[:, row] | (faint[:, row] & body[:, row - 1])) & open_[:, row + 1] & ~free
+        pressed &= ~body[:, row + 1 :].any(axis=1)
         pressed[:, : across[0]] = pressed[:, across[-1] + 1 :] = False
         parts, count = ndimage.label(free | pressed, np.ones((3, 3), bool))
         enough = np.bincount(parts[free], minlength=count + 1) * cm2 > _FREE_CM2
         enough &= np.bincount(parts[pressed], minlength=count + 1) * cm2 > _PRESSED_CM2
         for number in np.flatnonzero(enough):
             own = parts == number
-            beside = np.median(cells.hu[:, row][own & free])
+            beside = np.percentile(cells.hu[:, row][own & free], 75)  # the rest is blurred
             least, most = np.percentile(cells.hu[:, row][own & pressed], [25, 75])
-            if most - least < _EVEN_HU and (least + most) / 2 < beside + _ALIKE_HU:
-                result[:, row] |= own & (cells.hu[:, row] < beside + _ALIKE_HU)
-    return result & body
+            wide = np.count_nonzero(own.any(axis=0)) * cells.spacing[0] > _BOARD_MM
+            if wide and most - least < _EVEN_HU and (least + most) / 2 < beside + _ALIKE_HU:
+                result[:, row] |= own & pressed & (cells.hu[:, row] < beside + _ALIKE_HU)
+    return result
 
 
 def _rails(trunk: np.ndarray, body: np.ndarray, cells: Cells) -> np.ndarray:

@@ -26,7 +26,7 @@ from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
 from .grid import cells_of, voxel_step
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT, TABLE
-from .results import TRUNCATED, EquipmentResult
+from .results import TRUNCATED, UNCERTAIN, EquipmentResult
 from .shapes import ALL_AROUND
 
 MODEL_NAME = "headrest-removal"
@@ -129,7 +129,9 @@ def label(
     given = volume.with_array(first.labels).as_axial().array
     _merge(target, given, ratio, axial.array, voxel_ml)
     cut = any(code == TRUNCATED for code, _ in first.warnings)
-    return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings_of(volume, labels, cut))
+    warnings = warnings_of(volume, labels, cut)
+    warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
+    return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings)
 
 
 def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:

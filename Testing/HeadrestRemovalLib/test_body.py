@@ -45,6 +45,55 @@ def test_a_thin_board_beneath_the_back_is_no_fold_of_skin():
     assert found.mask[fold].all()
 
 
+def beside_a_holder(bone: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """HU of a trunk, beside it a block of plastic and on it, joined by a thin bridge, a lump as dense as flesh."""
+    hu = np.repeat(trunk(90, 140)[None], 40, 0)
+    holder, lump = np.zeros(hu.shape, bool), np.zeros(hu.shape, bool)
+    holder[8:20, 50:66, 90:120] = True
+    holder[12:16, 38:50, 104:105] = True
+    lump[10:18, 22:38, 98:112] = True
+    hu[holder] = SHELL
+    hu[lump] = np.where(np.indices(hu.shape).sum(axis=0) % 2, FAT, MUSCLE)[lump]
+    if bone:
+        hu[10:18, 28:32, 102:108] = 600
+    return hu, holder, lump
+
+
+@pytest.mark.parametrize("bone", [False, True])
+def test_a_lump_that_is_part_of_a_holder_is_no_patient_but_a_hand_on_it_is(bone):
+    hu, holder, lump = beside_a_holder(bone)
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert found.mask[lump].mean() > 0.9 if bone else not found.mask[lump].any()
+    assert not found.mask[holder & (np.arange(90)[:, None] > 50)].any()
+
+
+@pytest.mark.parametrize(("slices", "doubtful"), [((10, 18), True), ((32, 40), False)])
+def test_what_hangs_on_the_patient_by_little_is_doubtful_unless_it_leaves_the_scan(slices, doubtful):
+    hu = np.repeat(trunk(90, 140)[None], 40, 0)
+    lump = np.zeros(hu.shape, bool)
+    lump[slice(*slices), 38:52, 78:92] = True
+    hu[lump] = np.where(np.indices(hu.shape).sum(axis=0) % 2, FAT, MUSCLE)[lump]
+    hu[slice(*slices), 44:46, 74:78] = MUSCLE
+    found = body.find(cells_from(hu, SPACING), -300)
+    millilitres = np.count_nonzero(lump) * np.prod(SPACING) / 1000
+    assert found.mask[lump].mean() > 0.9
+    assert found.doubtful_ml == pytest.approx(millilitres if doubtful else 0, rel=0.15)
+    assert body.find(cells_from(np.repeat(trunk(90, 140)[None], 40, 0), SPACING), -300).doubtful_ml == 0
+
+
+@pytest.mark.parametrize("faintest", [-870, -965])
+def test_a_lung_that_the_picture_cuts_is_patient_also_with_emphysema(faintest):
+    hu = np.repeat(trunk(90, 90)[None], 20, 0)
+    j, i = np.mgrid[:90, :90]
+    lung = np.broadcast_to(np.hypot(j - 45, i - 62) < 14, hu.shape)
+    hu[lung] = np.where(np.indices(hu.shape).sum(axis=0) % 3, faintest, -850)[lung]
+    cropped, lung = hu[:, :, :64], lung[:, :, :64]
+    found = body.find(cells_from(cropped, SPACING), -300)
+    assert found.mask[lung].mean() > 0.95
+    beside = np.broadcast_to(np.hypot(j - 45, i - 45) > 31, hu.shape)[:, :, :64]
+    assert not found.mask[beside].any()
+
+
 @pytest.mark.parametrize("air", [-1000, -1024])
 def test_a_cropped_patient_makes_no_round_field(air):
     """Around it all is as low as beyond a round field, so that its farthest elbow looks like the rim of one."""

@@ -211,6 +211,20 @@ class TestBadInput:
         assert np.mean(result.labels[board[3:5]] > PATIENT) > 0.9
         assert "uncertain" in codes(result)
 
+    def test_what_hangs_on_the_patient_by_little_stays_and_is_told(self):
+        def lump(hu):
+            k, j, i = places()
+            inside = (k >= 10) & (k < 18) & (j >= 42) & (j < 58) & (i >= 121) & (i < 136)
+            hu[inside] = np.where((k + j + i) % 2, -100, 50)[inside]
+            hu[10:18, 48:50, 115:121] = 50
+            return inside
+
+        volume, (_, piece) = scan(draw=(trunk, lump))
+        result = cluster.label(volume)
+        assert (result.labels[piece] == PATIENT).mean() > 0.95
+        assert "uncertain" in codes(result)
+        assert "uncertain" not in codes(cluster.label(scan(draw=(trunk,))[0]))
+
     def test_a_body_that_fills_the_picture(self):
         volume, _ = scan(draw=(trunk,))
         inner = volume.crop(j=slice(20, 66), i=slice(65, 76))

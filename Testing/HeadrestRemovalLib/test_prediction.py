@@ -67,10 +67,12 @@ def test_both_separates_what_clustering_took_for_patient_and_keeps_the_rest():
     volume, truth = scene()
     given = truth.copy()
     given[:, :125][truth[:, :125] == HEADREST] = PATIENT  # the upper part of the block, where the head lies in it
-    first = EquipmentResult(given, warnings=(("truncated", "It is cut."), ("touching", "Out of date.")))
+    first = EquipmentResult(
+        given, warnings=(("truncated", "It is cut."), ("uncertain", "2 mL."), ("touching", "Out of date."))
+    )
     result = prediction.label(volume, first, model=model_of(volume, truth))
     assert result.method == "both"
-    assert [code for code, _ in result.warnings] == ["truncated", "touching"]
+    assert [code for code, _ in result.warnings] == ["truncated", "touching", "uncertain"]
     assert "cm2" in result.warnings[1][1]
     left = np.count_nonzero((truth == HEADREST) & (result.labels != HEADREST)) / np.count_nonzero(truth == HEADREST)
     assert left < 0.08  # at the skin it is taken only where the network is sure
