@@ -68,6 +68,9 @@ _REACH_MM, _BLUR_MM, _NEAR_SHARE = 15.0, 6.0, 0.5
 """The plate holds so far from where the seam was seen, less far where only a blurred edge lies behind. At least that
 share of the pad lies so near."""
 
+_FOLLOWED_MM = 40.0
+"""So far from where it was seen the seam is followed."""
+
 _FILM_SHARE = 0.25
 """A dark voxel counts as the skin's, though on average that much of it is not."""
 
@@ -175,7 +178,7 @@ def _through_the_seam(
     back: Back, patch: np.ndarray, where: np.ndarray, weight: np.ndarray, skin: np.ndarray, seen: seam.Seam,
     value: np.ndarray, step_mm: float,
 ) -> tuple[Skin, np.ndarray] | None:  # fmt: skip
-    """The skin by the plate through the free skin and the seam, and (k, i) bool where the seam is near.
+    """The skin by the plate through the free skin and the seam, and (k, i) bool where the seam is near or followed.
 
     None where the seam is seen too seldom or is uneven.
     """
@@ -202,9 +205,28 @@ def _through_the_seam(
     near = away < np.where(back.firm, _REACH_MM, _BLUR_MM)
     slope = _slope(skin, back)
     height = np.where(good, seen.height, np.where(near, seam.nearby(value, step_mm, seen, skin), np.nan))
+    height = _followed(height, patch, value, step_mm, seen, round(_FOLLOWED_MM / min(back.size)))
     exact = np.isfinite(height)
     height = np.where(exact, height, skin + _MARGIN * unsure * np.hypot(1, slope))
-    return Skin(height, patch & (exact | (slope < _STEEPEST)), exact, False, seen), near
+    return Skin(height, patch & (exact | (slope < _STEEPEST)), exact, False, seen), near | exact
+
+
+def _followed(
+    height: np.ndarray, patch: np.ndarray, value: np.ndarray, step_mm: float, seen: seam.Seam, rounds: int
+) -> np.ndarray:
+    """(k, i) mm, NaN where not known: the seam with what joins on to it column by column, by a voxel at most."""
+    for _ in range(rounds):
+        known = np.isfinite(height)
+        number = ndimage.uniform_filter(known.astype(float), 3)
+        beside = patch & ~known & (number > 0.5 / 9)
+        if not beside.any():
+            break
+        mean = ndimage.uniform_filter(np.where(known, height, 0.0), 3) / np.maximum(number, 0.5 / 9)
+        found = np.where(beside, seam.nearby(value, step_mm, seen, np.where(beside, mean, 0.0)), np.nan)
+        if not np.isfinite(found).any():
+            break
+        height = np.where(known, height, found)
+    return height
 
 
 def _slope(skin: np.ndarray, back: Back) -> np.ndarray:

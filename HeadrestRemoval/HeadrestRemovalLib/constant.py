@@ -44,7 +44,7 @@ def presence(
     window = max(3, round(WINDOW_MM / cells.spacing[2]))
     if count * cells.spacing[2] < SHORTEST_MM or not mask.any():
         return np.zeros(mask.shape, np.float32)
-    shifts = shifts_of(mask, cells)
+    shifts = shifts_of(mask, cells.spacing[2], cells.spacing[1])
     wide = shifted(grow(mask, cells.step_mm, cells.step_mm) if beside else mask, -shifts)
     window = min(window, count)
     starts = np.clip(np.arange(count) - window // 2, 0, count - window)
@@ -70,9 +70,9 @@ def _sums(mask: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
     return sums
 
 
-def shifts_of(mask: np.ndarray, cells: Cells) -> np.ndarray:
+def shifts_of(mask: np.ndarray, slice_mm: float, row_mm: float) -> np.ndarray:
     """(k,) rows by which the table moves back from the middle slice on: the lean that lays most of it in one place."""
-    z = (np.arange(len(mask)) - len(mask) // 2) * cells.spacing[2] / cells.spacing[1]
+    z = (np.arange(len(mask)) - len(mask) // 2) * slice_mm / row_mm
     best, found = -1.0, np.zeros(len(mask), int)
     profile = mask.sum(axis=2, dtype=np.int32)  # rows suffice: tables lean in the plane of k and j
     for lean in sorted(_LEANS, key=abs):

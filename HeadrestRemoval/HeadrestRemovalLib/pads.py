@@ -16,7 +16,7 @@ from . import beneath
 from .back import AIR_HU
 from .grid import Factors, Step, middle_voxels
 from .labels import BACKGROUND, EQUIPMENT, PATIENT
-from .shapes import grow
+from .shapes import grow, shrink
 
 _LEAST_CM2 = 1.5
 """What touches the back over less is left as it is."""
@@ -48,11 +48,11 @@ _OTHER_SHARE = 0.1
 _DEEPER_MM = 4.0
 """Then the pad's own material tells how deep it goes, that far beneath where the skin was thought to be."""
 
-_MEAN_MM, _BONE_HU, _BONE_SHARE = 25.0, 300, 0.01
+_MEAN_MM, _BONE_HU, _BONE_SHARE = 28.0, 300, 0.01
 """No pad is on average thicker, and none holds as much bone: then the skin was thought too deep."""
 
-_LOOSE_ML = 60.0
-"""What comes loose with a pad is smaller; what is larger may be an arm."""
+_LOOSE_ML, _LOOSE_MM = 60.0, 24.0
+"""What comes loose with a pad is smaller or thinner; else it may be an arm."""
 
 _OWN_SHARE = 0.9
 """Of what comes loose at least that much belonged to the body before."""
@@ -164,9 +164,13 @@ def _take_what_hung_on_it(labels: np.ndarray, body: np.ndarray, step: Step, fact
     parts, count = ndimage.label(middle_voxels(labels, factors) == PATIENT)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     loose = np.bincount(parts[body], minlength=count + 1) > _OWN_SHARE * sizes
-    loose &= sizes * np.prod(step) * np.prod(factors) / 1000 < _LOOSE_ML
     sizes[0] = 0
     loose[[0, int(sizes.argmax())]] = False
+    if not loose.any():
+        return
+    thick = shrink(loose[parts], step[1] * factors[1], _LOOSE_MM / 2)
+    large = sizes * np.prod(step) * np.prod(factors) / 1000 >= _LOOSE_ML
+    loose &= ~large | (np.bincount(parts[thick], minlength=count + 1) == 0)
     if not loose.any():
         return
     cells = grow(loose[parts], 1.0, 1.0)

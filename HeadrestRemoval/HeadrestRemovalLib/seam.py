@@ -1,8 +1,9 @@
-"""The seam between a pad and the skin: the dark voxels between them.
+"""The seam between a pad and the skin: the dark voxels between them, or where HU rises from a pad's to tissue's.
 
 Two surfaces that meet keep some air or hair between them here and there, and even where they don't, their blurred edges
 leave a voxel that is darker than both. Where such a voxel is darker than any fat, it is the seam, exactly; this is so
-in a part of the columns only, but skin is smooth, so that it is known between them.
+in a part of the columns only, but skin is smooth, so that it is known between them. A pad that is fainter than fat all
+through ends where tissue begins.
 """
 
 from __future__ import annotations
@@ -26,11 +27,17 @@ _SOLID_HU = -500
 _DARK_HU = -150.0
 """Fainter than fat, noise and all."""
 
+_FAINT_HU, _FAT_HU = -200.0, -100.0
+"""No tissue is as faint as the former over the thickness of a pad; fat is no denser than the latter."""
+
 _FILM_HU = 60.0
 """By so much a film of air is fainter than the pad and than what lies beneath."""
 
 _ALIKE_HU = 20.0
 """What lies deeper than thought is pad only if it is as near to its material as that: skin may be almost as dense."""
+
+_PADS_SHARE = 0.5
+"""A voxel that is farther from the pad's material, by this share of the step to the next voxel, may be skin as well."""
 
 _START_MM = 5.0
 """A pad's material begins no deeper than this beneath its far side, which is blurred or the shell of a holder."""
@@ -79,12 +86,15 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     row = np.arange(columns.shape[-1])
     begun = (columns > limit) & (row >= first[..., None])
     start = begun.argmax(axis=-1)
-    end = ((columns <= limit) & (row > start[..., None])).argmax(axis=-1)
+    # A pad that is fainter than fat ends where tissue begins, too.
+    tissue = (middle + _FAT_HU) / 2 if middle < _FAINT_HU else np.inf
+    end = (((columns <= limit) | (columns > tissue)) & (row > start[..., None])).argmax(axis=-1)
     seen = pad & begun.any(axis=-1) & ((start - first) * step_mm < _START_MM) & (end > start)
     seen &= (end - first) * step_mm < deepest_mm
     k, i = np.nonzero(seen)
     beneath = _from(columns[k, i], end[k, i] + 1, 1 + max(2, round(_BENEATH_MM / step_mm)))
-    solid = beneath > np.maximum(limit, columns[k, i, end[k, i]] + _FILM_HU)[:, None]
+    film = columns[k, i, end[k, i]]
+    solid = beneath > np.where(film > limit, tissue, np.maximum(limit, film + _FILM_HU))[:, None]
     seen[k, i] = (solid[:, :-1] & solid[:, 1:]).any(axis=1)  # not so where it is the lung
     return Seam(np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan), middle, spread)
 
@@ -107,7 +117,7 @@ def nearby(value: np.ndarray, step_mm: float, seam: Seam, height: np.ndarray) ->
         inner = np.clip(face + shift, 0, value.shape[1] - 2)[:, None]
         skin, pad = (np.take_along_axis(value, inner + more, axis=1)[:, 0] for more in (0, 1))
         wrong = np.abs(pad - seam.middle_hu)
-        alike = (wrong < (_ALIKE_HU if shift < 0 else _FILM_HU)) & (wrong < pad - skin)
+        alike = (wrong < (_ALIKE_HU if shift < 0 else _FILM_HU)) & (wrong < _PADS_SHARE * (pad - skin))
         seen = alike & (skin < seam.middle_hu - _FILM_HU)
         found = np.where(seen, (inner[:, 0] + 0.5) * step_mm, found)
     return found

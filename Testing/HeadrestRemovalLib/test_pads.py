@@ -64,6 +64,22 @@ def test_what_hung_on_the_body_by_the_pad_alone_goes_with_it():
     assert np.mean(labels[10:30, 72:78, 38:62] == HEADREST) > 0.95
 
 
+def test_of_large_parts_that_hung_on_it_those_that_are_thin_go():
+    """A holder's wing is thin, an arm isn't."""
+    for rows, goes in ((6, True), (30, False)):
+        hu, labels, _ = back_with_a_pad()
+        hu, labels = (
+            np.pad(one, ((0, 0), (0, 30), (0, 0)), constant_values=low) for one, low in ((hu, -1000), (labels, 0))
+        )
+        part = np.zeros(labels.shape, bool)
+        part[2:38, 72 : 72 + rows, 12:88] = True
+        labels[part], hu[part] = PATIENT, 60
+        labels[10:30, 72 + rows : 75 + rows, 38:62], hu[10:30, 72 + rows : 75 + rows, 38:62] = HEADREST, 150
+        pads.take(labels, hu, STEP, FACTORS)
+        gone = np.mean(labels[part] == HEADREST)
+        assert gone > 0.95 if goes else gone < 0.2
+
+
 def test_what_is_of_several_materials_is_no_pad():
     hu, labels, pad = back_with_a_pad()
     rng = np.random.default_rng(1)

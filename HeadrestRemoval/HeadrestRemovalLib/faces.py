@@ -1,0 +1,79 @@
+"""Faces of holders against which the patient lies: a stiff holder is where it is in the slices around.
+
+Where the skin is pressed on plastic or carbon, the two are as dense, and the holder's face is taken for the patient.
+But holders and tables are the same from slice to slice: in those in which air parts it from the skin, the face shows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from CTVolumeLib.boxes import bounding_box
+from scipy import ndimage
+
+from .constant import WINDOW_MM, shifted, shifts_of
+from .grid import Factors, Step, middle_voxels
+from .labels import PATIENT
+
+_HARD_HU = -500
+"""Half-way between air and plastic: what is fainter is foam, which gives way, or the blurred face itself."""
+
+_KNOWN_MM, _SHARE = 25.0, 0.8
+"""Of so many mm of slices in which the holder is free, that share has to show it at a place."""
+
+_ALIKE_HU = 150
+"""A place holds the holder if it is as dense as there, or as what lies behind: at its face, a voxel that holds some air
+holds some skin instead."""
+
+_DEEPEST_MM = 6.0
+"""No deeper than this: shells are as thick."""
+
+
+def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> None:
+    """Give to the equipment the faces behind the patient that were taken for the patient.
+
+    Args:
+        labels: (k, j, i) uint8, slices from the feet to the head, rows from front to back; is changed.
+        hu: (k, j, i) the scan.
+        step: mm along k, j, i.
+        factors: voxels in a cell along k, j, i.
+    """
+    box = _contact(middle_voxels(labels, factors), np.multiply(step, factors)[::-1])
+    if not box[0].stop:
+        return
+    # Slices without contact tell what the holder is.
+    voxels = (slice(None), *(slice(one.start * n, one.stop * n) for one, n in zip(box[1:], factors[1:])))
+    kind, value = labels[voxels], np.nan_to_num(hu[voxels].astype(np.float32), nan=-1000.0)
+    hard = (kind > PATIENT) & (value > _HARD_HU)
+    beside = np.zeros(kind.shape, bool)
+    beside[:, :-1] = (kind[:, :-1] == PATIENT) & hard[:, 1:]
+    free = hard & ~beside.any(axis=1, keepdims=True)
+    shifts = shifts_of(hard, step[0], step[1])
+    window = 2 * round(WINDOW_MM / 2 / step[0]) + 1
+    slices, shown, total = (
+        _around(shifted(one, -shifts), window)
+        for one in (np.broadcast_to(free.any(axis=1, keepdims=True), free.shape), free, np.where(free, value, 0.0))
+    )
+    mean = shifted(total / np.maximum(shown, 1), shifts)
+    steady = shifted((shown > _SHARE * slices) & (shown * step[0] > _KNOWN_MM), shifts)
+    denser = np.maximum(mean, np.roll(mean, -1, axis=1))
+    face = steady & (kind == PATIENT) & (value > mean - _ALIKE_HU) & (value < denser + _ALIKE_HU)
+    for _ in range(round(_DEEPEST_MM / step[1])):
+        behind = np.zeros_like(kind)
+        behind[:, :-1] = np.where(hard[:, 1:], kind[:, 1:], 0)
+        found = face & (behind > PATIENT)
+        if not found.any():
+            break
+        kind[found] = behind[found]
+        hard |= found
+
+
+def _contact(labels: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
+    """The box of cells in which equipment lies right behind the patient."""
+    beside = np.zeros(labels.shape, bool)
+    beside[:, :-1] = (labels[:, :-1] == PATIENT) & (labels[:, 1:] > PATIENT)
+    return bounding_box(beside, spacing, _DEEPEST_MM + 2 * spacing[1])
+
+
+def _around(array: np.ndarray, window: int) -> np.ndarray:
+    """(k, j, i) float32: sums over so many slices around each."""
+    return ndimage.uniform_filter1d(array.astype(np.float32), window, axis=0, mode="constant") * window
