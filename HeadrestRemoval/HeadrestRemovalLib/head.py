@@ -9,7 +9,7 @@ from .components import components
 from .shapes import IN_SLICE, grow, holes, shrink
 
 _BONE_HU, _GAP_MM = 220, 4.0
-"""Thin bone is blurred away in places, and surgery leaves gaps: where no skull is found they are closed that far."""
+"""Thin bone is blurred away in places, at the base of the skull above all, and surgery leaves gaps: they are closed."""
 
 _BRAIN_HU = (5, 75)
 _BRAIN_MM2 = 1200.0
@@ -28,13 +28,11 @@ def head_slices(cells: Cells, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     bone = (cells.hu > _BONE_HU) & body
     head, scalp = np.zeros(len(body), bool), np.zeros(len(body), bool)
-    for gap_mm in (cells.step_mm, _GAP_MM):
-        brain = _brain(bone, gap_mm, cells)
-        if np.count_nonzero(brain) * cells.spacing[2] >= _LEAST_MM:
-            lowest = int(np.flatnonzero(brain)[0])
-            head[max(0, lowest - round(_BELOW_MM / cells.spacing[2])) :] = True
-            scalp[lowest + round(_EARS_MM / cells.spacing[2]) :] = True
-            break
+    brain = _brain(bone, cells.step_mm, cells) | _brain(bone, _GAP_MM, cells)
+    if np.count_nonzero(brain) * cells.spacing[2] >= _LEAST_MM:
+        lowest = int(np.flatnonzero(brain)[0])
+        head[max(0, lowest - round(_BELOW_MM / cells.spacing[2])) :] = True
+        scalp[lowest + round(_EARS_MM / cells.spacing[2]) :] = True
     return head, scalp
 
 

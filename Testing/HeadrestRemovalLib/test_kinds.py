@@ -56,15 +56,27 @@ def test_slices_of_the_head():
     assert not scalp[z < scan.landmarks["C1"]].any()
 
 
-@pytest.mark.parametrize(("gap_mm", "seen"), [(0.0, True), (8.0, True), (30.0, False)])
-def test_a_skull_may_have_a_gap(gap_mm, seen):
-    """Where bone is thin or was opened; but a ring that is open is no skull."""
+def skull(gap_mm: float, slices: int) -> np.ndarray:
+    """HU of slices through a skull that is open at the back, cells of 2 mm."""
     j, i = (np.mgrid[:110, :110] - 54.5) * 2.0
     away = np.hypot(j, i)
     plane = np.where(away < 70, 35, np.where(away < 76, 900, np.where(away < 82, 20, -1000)))
     plane[(away >= 70) & (away < 76) & (np.abs(i) < gap_mm / 2) & (j > 0)] = 20
-    cells = cells_from(np.repeat(plane[None], 10, 0), (2.0, 2.0, 3.0))
+    return np.repeat(plane[None], slices, 0)
+
+
+@pytest.mark.parametrize(("gap_mm", "seen"), [(0.0, True), (8.0, True), (30.0, False)])
+def test_a_skull_may_have_a_gap(gap_mm, seen):
+    """Where bone is thin or was opened; but a ring that is open is no skull."""
+    cells = cells_from(skull(gap_mm, 10), (2.0, 2.0, 3.0))
     assert head.head_slices(cells, cells.hu > -500)[0].all() == seen
+
+
+def test_a_skull_that_has_gaps_at_its_base_begins_there():
+    """Not where its bone is closed, at the top: the head would end in the face."""
+    hu = np.concatenate([skull(30.0, 40), skull(8.0, 30), skull(0.0, 10)])
+    cells = cells_from(hu, (2.0, 2.0, 3.0))
+    assert int(head.head_slices(cells, cells.hu > -500)[0].argmax()) == 40 - round(110 / 3)
 
 
 def test_a_trunk_has_no_head():
