@@ -41,6 +41,9 @@ _WALL_MM, _SKIN_HU = 10.0, -550
 _BLURRED_HU, _NEARLY_HU, _END_MM, _BEYOND_SHARE, _TABLE_SHARE = -850, -320, 4.0, 0.5, (0.5, 0.9)
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU, _CUT_LUNG_MEAN_HU = (-960, -450), (-945, -450)
+_CAVITY_SHARE = 0.7
+"""Of what lies in nose or mouth, that much has the head on all sides."""
+
 _HALF_PADDING = 3
 """So many cells at the rim of a round field are blurred with padding, once a scan was resampled."""
 
@@ -108,6 +111,7 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     # Where streaks darken the skin, it is still denser than foam.
     dark = (cells.hu > _SKIN_HU) & ~solid & ~padding & (lasting < _TABLE_SHARE[1])
     inside |= grow(inside, step, step) & dark
+    inside |= _open_cavities(inside, body, head, cells)
     edge = padding.copy()
     edge[[0, -1]] = edge[:, [0, -1]] = True
     near_edge = ndimage.binary_dilation(edge, iterations=2)
@@ -301,7 +305,14 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
     return lungs | (grow(lungs, 1.0, _HALF_PADDING) & ~solid & rim & ~padding)
 
 
-def _between(body: np.ndarray) -> np.ndarray:
-    """(k, j, i) bool: what has body before and behind it."""
-    ahead = np.maximum.accumulate(body, axis=1)
-    return ahead & np.flip(np.maximum.accumulate(np.flip(body, 1), axis=1), 1)
+def _open_cavities(inside: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: what lies in nose and mouth, where a slice shows them open, and nowhere outside of them."""
+    within = _between(body) & _between(body, axis=2) & head[:, None, None]
+    parts = components((cells.hu > _BLURRED_HU) & ~inside, cells, ALL_AROUND)
+    return parts.chosen(parts.share(within) > _CAVITY_SHARE)
+
+
+def _between(body: np.ndarray, axis: int = 1) -> np.ndarray:
+    """(k, j, i) bool: what has body before and behind it, or on both sides (``axis`` 2)."""
+    ahead = np.maximum.accumulate(body, axis=axis)
+    return ahead & np.flip(np.maximum.accumulate(np.flip(body, axis), axis=axis), axis)

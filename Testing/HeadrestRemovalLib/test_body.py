@@ -104,3 +104,19 @@ def test_a_cropped_patient_makes_no_round_field(air):
     cells = cells_from(hu, SPACING)
     assert body.outside_round_field(cells).any() == (air > -1024)
     assert not body.find(cells, -300).cut
+
+
+def test_the_cells_of_a_nose_that_slices_show_open_are_patient_and_cloth_before_it_is_not():
+    k, j, i = np.ogrid[:30, :110, :100]
+    away = np.hypot(j - 55, i - 50) + 0 * k
+    hu = np.select([away < 36, away < 40, away < 43], [40.0, 800.0, FAT], -1000.0)
+    cells = (np.abs(k - 20) < 2) & (np.abs(j - 28) < 8) & (np.abs(i - 50) < 8)
+    hu[(np.abs(k - 20) < 2) & (j < 30) & (np.abs(i - 50) < 2)] = -1000  # the way out
+    hu[cells] = np.where((np.indices(hu.shape).sum(axis=0) % 2)[cells], -700, -500)
+    hu[cells & (i == 50)] = -150
+    cloth = (np.abs(k - 20) < 6) & (j > 4) & (j < 8) & (np.abs(i - 50) < 30)
+    hu[cloth] = -600
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert found.head.any()
+    assert found.mask[cells].all()
+    assert not found.mask[cloth].any()
