@@ -220,14 +220,16 @@ def _usable(methods: Sequence[str]) -> list[str]:
 @click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only this; may be repeated.")
 @click.option("--kind", "kinds", multiple=True, help="Only this class of case; may be repeated.")
 @click.option("--every", default=1, show_default=True, help="Take only each so many of the cases.")
+@click.option("--fresh", is_flag=True, help="The cases of people on whom no rule was ever set.")
 @click.option("--document/--no-document", default=True, help="Write Docs/Headrest.md and its picture.")
 def main(
-    data: Path, file: Path, methods: tuple[str, ...], kinds: tuple[str, ...], every: int, document: bool
+    data: Path, file: Path, methods: tuple[str, ...], kinds: tuple[str, ...], every: int, fresh: bool, document: bool
 ) -> None:  # fmt: skip
     """Measure the removal of headrests on cases whose truth is known."""
     have = {(row.case, row.method) for row in read_rows(file)}
     wanted = _usable(methods or METHODS)
-    for maker in evaluation_cases.all_cases(data, every):
+    cases = evaluation_cases.fresh_cases if fresh else evaluation_cases.all_cases
+    for maker in cases(data, every):
         case = maker()
         if kinds and case.kind not in kinds:
             continue

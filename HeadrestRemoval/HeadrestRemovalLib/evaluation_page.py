@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from CTVolumeLib.files import write_atomic
 
-from .evaluation_cases import INSTEAD, LEFT_OUT
+from .evaluation_cases import INSTEAD, LEFT_OUT, is_fresh
 
 if TYPE_CHECKING:
     from .evaluation import Row
@@ -66,6 +66,8 @@ def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, 
         scans: id to licence and patient.
         seen: id to what was seen: equipment, removed_ml, left, verdict.
     """
+    fresh = [row for row in rows if is_fresh(row.person)]
+    rows = [row for row in rows if not is_fresh(row.person)]
     methods = [method for method in _NAMES if any(row.method == method for row in rows)]
     people = {row.person for row in rows}
     cases = {row.case for row in rows}
@@ -96,6 +98,7 @@ def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, 
             *_by_kind(rows, methods),
             *_bars(rows, methods),
             *_failures(rows, methods),
+            *_fresh(fresh),
             *_real(seen, scans),
             "## Limits",
             "",
@@ -246,6 +249,25 @@ def _failures(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
             )
         lines += ["", ""] if bad else ["- none", ""]
     return lines
+
+
+def _fresh(rows: Sequence[Row]) -> list[str]:
+    """The same of people on whom no rule was ever set."""
+    if not rows:
+        return []
+    people = {row.person for row in rows}
+    methods = [method for method in _NAMES if any(row.method == method for row in rows)]
+    lines = [*_summary(rows, methods), *_by_kind(rows, methods), *_bars(rows, methods), *_failures(rows, methods)]
+    return [
+        "## People on whom nothing was set",
+        "",
+        "The rules of clustering were set with the cases above in view, so that their figures flatter it. These"
+        f" {len({row.case for row in rows})} cases of {len(people)} other people"
+        f" ({len([name for name in people if name.startswith('phantom')])} of them phantoms) were measured once the"
+        " rules stood. They are made in the same way, so that they say nothing of equipment of other kinds.",
+        "",
+        *(f"#{line}" if line.startswith("## ") else line for line in lines),
+    ]
 
 
 def _real(seen: dict[str, dict[str, Any]], scans: dict[str, dict[str, str]]) -> list[str]:

@@ -123,6 +123,18 @@ def test_the_page_names_the_worst_cases_and_the_failures():
     assert "2 cases of 1 people, of whom 1 are phantoms" in text
 
 
+def test_people_on_whom_nothing_was_set_are_counted_apart():
+    case = small_case()
+    good = evaluation.compare(case, "clustering", case.truth)
+    fresh = replace(good, case="a fresh one", person="hn7", left_seen_percent=2.5)
+    before, after = evaluation_page.page([good, fresh], {}, {}).split("## People on whom nothing was set")
+    assert "1 cases of 1 people" in before
+    assert "Clustering, 0 of 1:" in before
+    assert "a fresh one" not in before
+    assert "These 1 cases of 1 other people (0 of them phantoms)" in after
+    assert "### Beyond the bars (left > 1 % or lost > 0.1 %)\n\nClustering, 1 of 1:" in after
+
+
 def test_what_was_seen_is_complete():
     seen = json.loads(evaluation_page.SEEN.read_text(encoding="utf-8"))
     assert len(seen) >= 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import support_headrests
-from HeadrestRemovalLib import evaluation_cases
+from HeadrestRemovalLib import evaluation_cases, split
 from HeadrestRemovalLib.contact import contact_cm2
 from HeadrestRemovalLib.evaluation_equipment import Scene
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
@@ -64,6 +64,21 @@ def test_all_cases_have_names_of_their_own():
     small = [maker for maker in makers if maker.args and maker.args[0] in (961, 963)] + makers[:2]
     assert len(makers) > 45
     assert len({maker().name for maker in small}) == len(small)
+
+
+def test_people_on_whom_nothing_was_set_are_others_and_none_of_them_trained_the_network():
+    known, fresh = (
+        [[arg for arg in maker.args if isinstance(arg, int) and arg >= 100] for maker in makers]
+        for makers in (evaluation_cases.phantom_cases(), evaluation_cases.phantom_cases(evaluation_cases.FRESH_SEED))
+    )
+    assert [[seed + 900 - 800 for seed in seeds] for seeds in fresh] == known
+    assert all(len(seeds) == 1 for seeds in fresh)
+    assert all(seeds[0] < split.FIRST_TRAINING_SEED for seeds in known)
+    heads = evaluation_cases.FRESH_HEADS
+    assert not set(heads) & set(evaluation_cases.HEADS)
+    assert all(map(split.held_out, heads))
+    assert all(map(evaluation_cases.is_fresh, [*heads, *(f"phantom {seed}" for (seed,) in fresh)]))
+    assert not any(map(evaluation_cases.is_fresh, [*evaluation_cases.HEADS, *(f"phantom {seed}" for (seed,) in known)]))
 
 
 def test_a_prone_patient_lies_on_the_face():
