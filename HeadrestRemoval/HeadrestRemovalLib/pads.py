@@ -124,6 +124,7 @@ def _take_beyond(
     # The skin may lie farther out than thought: then the pad starts where its material does, or behind a gap.
     starts = alike | (value < _GAP_HU)
     if skin.seam is not None:
+        beyond &= value < skin.seam.tissue_hu
         starts |= exact | (height > surface + _KNOWN_STEPS * step[1])
     beyond &= np.maximum.accumulate(starts & (height > surface), axis=1)
     if skin.seam is None:

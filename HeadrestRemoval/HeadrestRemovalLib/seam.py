@@ -54,11 +54,13 @@ class Seam:
         height: (k, i) mm from the first row, between voxels, dark ones being the skin's; NaN where nothing is seen.
         middle_hu: median of the pad's material.
         spread_hu: its standard deviation.
+        tissue_hu: what is denser is no pad; infinite where the pad may be as dense as tissue.
     """
 
     height: np.ndarray
     middle_hu: float
     spread_hu: float
+    tissue_hu: float
 
 
 def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, deepest_mm: float) -> Seam | None:
@@ -96,7 +98,7 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     film = columns[k, i, end[k, i]]
     solid = beneath > np.where(film > limit, tissue, np.maximum(limit, film + _FILM_HU))[:, None]
     seen[k, i] = (solid[:, :-1] & solid[:, 1:]).any(axis=1)  # not so where it is the lung
-    return Seam(np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan), middle, spread)
+    return Seam(np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan), middle, spread, tissue)
 
 
 def nearby(value: np.ndarray, step_mm: float, seam: Seam, height: np.ndarray) -> np.ndarray:

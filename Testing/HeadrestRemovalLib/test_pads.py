@@ -57,6 +57,14 @@ def test_a_pad_of_another_density_than_skin_tells_where_it_ends(bump):
     assert np.count_nonzero(labels[patient] != PATIENT) * np.prod(STEP) / 1000 < 0.1
 
 
+def test_of_a_pad_fainter_than_fat_nothing_denser_goes():
+    hu, labels, pad = back_with_a_pad(-300.0)
+    patient = (labels == PATIENT) & ~pad & (hu > -180)
+    pads.take(labels, hu, STEP, FACTORS)
+    assert np.mean(labels[pad] == HEADREST) > 0.95
+    assert (labels[patient] == PATIENT).all()
+
+
 def test_what_hung_on_the_body_by_the_pad_alone_goes_with_it():
     hu, labels, _ = back_with_a_pad()
     labels[10:30, 72:78, 38:62] = PATIENT  # part of the board

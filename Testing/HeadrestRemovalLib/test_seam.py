@@ -42,6 +42,8 @@ def test_what_is_fainter_than_fat_ends_where_tissue_begins(edge_hu):
     """Be the first voxel of it blurred, or dark."""
     result = found(*columns(-300.0, film_hu=edge_hu))
     assert np.all(result.height == (SKIN_ENDS + 0.5) * STEP_MM)
+    assert -300 < result.tissue_hu < -100
+    assert found(*columns(60.0)).tissue_hu == np.inf
 
 
 def test_a_speck_in_what_is_fainter_than_fat_is_no_tissue():
