@@ -308,7 +308,10 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
 def _open_cavities(inside: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: what lies in nose and mouth, where a slice shows them open, and nowhere outside of them."""
     within = _between(body) & _between(body, axis=2) & head[:, None, None]
-    parts = components((cells.hu > _BLURRED_HU) & ~inside, cells, ALL_AROUND)
+    rest = (cells.hu > _BLURRED_HU) & ~inside & head[:, None, None]
+    if not (rest & within).any():
+        return np.zeros_like(inside)
+    parts = components(rest, cells, ALL_AROUND)
     return parts.chosen(parts.share(within) > _CAVITY_SHARE)
 
 
