@@ -49,8 +49,8 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
     free = hard & ~beside.any(axis=1, keepdims=True)
     shifts = shifts_of(hard, step[0], step[1])
     window = 2 * round(WINDOW_MM / 2 / step[0]) + 1
-    slices = _around(free.any(axis=1, keepdims=True), window)
-    shown, total = (_around(shifted(one, -shifts), window) for one in (free, np.where(free, value, 0.0)))
+    known = np.broadcast_to(free.any(axis=1, keepdims=True), free.shape)  # where the lean moves out of the box it isn't
+    slices, shown, total = (_around(shifted(one, -shifts), window) for one in (known, free, np.where(free, value, 0.0)))
     mean = shifted(total / np.maximum(shown, 1), shifts)
     steady = shifted((shown > _SHARE * slices) & (shown * step[0] > _KNOWN_MM), shifts)
     denser = np.maximum(mean, np.roll(mean, -1, axis=1))
