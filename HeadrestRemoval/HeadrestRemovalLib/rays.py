@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from .grid import Factors, Step, middle, middle_voxels
 from .labels import PATIENT
+from .shapes import distance, grow, holes, shrink
 
 _START_MM, _STOP_MM = -5, 13
 """Rays go from outside the surface of the cells, which is a cell off at most, to beneath a thick sheet and its gap."""
@@ -31,11 +32,18 @@ _LAYER_MM = 8
 _FALLEN = 0.2
 """The sheet ends where HU has come down to the lowest place up to this share of the fall."""
 
+_OPENING_MM, _HOLLOW_MM = 8.0, 6.0
+"""Nostrils and ear canals are no wider than twice the one. Once they are closed, rays start no deeper than the other:
+sheets and straps lie outside, and the walls of sinuses look like them."""
+
 _EVEN_MM = 3.0
 """The surface is smoothed over this to tell which way is inwards."""
 
 _NEAR_MM = 8.0
 """How far from where a ray of the sheet starts its voxels are."""
+
+_APART_MM = 1000.0
+"""Slices so far apart have nothing to do with each other."""
 
 _BESIDE = 0.75
 """And how far beside that ray, in diagonals of a cell: beyond the sheet's end the next ray says nothing of the skin."""
@@ -122,7 +130,7 @@ def cast(labels: np.ndarray, hu: np.ndarray, head: np.ndarray, step: Step, facto
     soft = patient.astype(np.float32)
     for _ in range(2):
         soft = ndimage.uniform_filter(soft, [2 * round(_EVEN_MM / one) + 1 for one in size], mode="nearest")
-    cell = np.argwhere(patient & ~ndimage.binary_erosion(patient, border_value=1))
+    cell = np.argwhere(patient & ~ndimage.binary_erosion(patient, border_value=1) & ~_within(patient, size))
     inward = np.empty(cell.shape)
     for axis in range(3):
         one, two = cell.copy(), cell.copy()
@@ -163,6 +171,13 @@ def cast(labels: np.ndarray, hu: np.ndarray, head: np.ndarray, step: Step, facto
     )  # fmt: skip
 
 
+def _within(patient: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """(k, j, i) bool: what lies deep within the outline of a patient whose openings are closed."""
+    step = float(np.sqrt(size[1] * size[2]))
+    closed = shrink(grow(patient, step, _OPENING_MM), step, _OPENING_MM)
+    return shrink(closed | holes(closed), step, _HOLLOW_MM)
+
+
 def voxels_near(labels: np.ndarray, rays: Rays, step: Step, factors: Factors) -> Voxels:
     """The patient's voxels near some rays.
 
@@ -180,6 +195,15 @@ def voxels_near(labels: np.ndarray, rays: Rays, step: Step, factors: Factors) ->
     depth = (offset * rays.inward[ray]).sum(axis=1)
     aside = np.linalg.norm(offset - depth[:, None] * rays.inward[ray], axis=1)
     return Voxels(box, where, place, ray, depth, aside < _BESIDE * np.linalg.norm(np.array(step) * factors))
+
+
+def from_air(labels: np.ndarray, hu: np.ndarray, near: Voxels, step: Step, reach_mm: float) -> np.ndarray:
+    """(m,) mm from voxels near some rays to air outside the patient, in their slices; infinite beyond ``reach_mm``.
+
+    Rays tell the depth of a voxel no better than they tell which way is inwards; this knows to a voxel.
+    """
+    air = (hu[near.box] < SKIN_HU) & (labels[near.box] != PATIENT)
+    return distance(air, (step[2], step[1], _APART_MM), reach_mm)[near.where]
 
 
 def _nearest(

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from .grid import Factors, Step, middle_voxels
 from .labels import OTHER, PATIENT
-from .rays import SKIN_HU, Rays, voxels_near
+from .rays import SKIN_HU, Rays, from_air, voxels_near
 from .shapes import ALL_AROUND, reached
 
 _DIP_HU = 60
@@ -61,7 +61,10 @@ _ON_SKIN_MM = 2.5
 """No more than this is taken where no gap shows: sheets are hardly thinner, and skin is thicker."""
 
 _SOFT_HU = -300
-"""What is fainter, before tissue begins, is the blurred edge of the sheet, or what lies in the gap."""
+"""What is fainter, no deeper than the usual gap, is the blurred edge of the sheet, or what lies in the gap."""
+
+_FROM_AIR_MM = 5.0
+"""What is denser lies no farther from air in its slice: a sheet and a voxel."""
 
 _PRESSED_HU = -150
 """Where no gap shows, what is denser is skin."""
@@ -117,7 +120,8 @@ def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays
     dips = rays.dip > _DIP_HU
     least, most = np.percentile(rays.peak[dips], [10, 90]) + np.array([-_ALIKE_HU, _ALIKE_HU])
     deep = rays.trough - rays.first
-    clear = dips & (rays.peak > least) & (rays.peak < most) & (deep <= np.median(deep[dips]) + _DEEPER_MM)
+    usual_gap_mm = float(np.median(deep[dips]))
+    clear = dips & (rays.peak > least) & (rays.peak < most) & (deep <= usual_gap_mm + _DEEPER_MM)
     late = (rays.late >= usual_mm + _LATE_MM) & (rays.late <= _LATEST_MM)
     near = voxels_near(labels, rays, step, factors)
     ray, value, depth = near.ray, hu[near.box][near.where], near.depth
@@ -125,8 +129,9 @@ def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays
     sheet = clear[ray] & (depth < rays.edge[ray]) & (value < most)
     pressed = late[ray] & (from_first < np.clip(rays.late[ray] - usual_mm, 0, _ON_SKIN_MM))
     sheet |= pressed & (value < min(most, _PRESSED_HU))
-    end = np.where(clear, rays.edge - rays.first, rays.late + 1)
-    rest = late[ray] & (value < _SOFT_HU) & (from_first < end[ray]) & ((value > SKIN_HU) | (from_first < 0))
+    sheet &= (value < _SOFT_HU) | (from_air(labels, hu, near, step, _FROM_AIR_MM) < _FROM_AIR_MM)
+    rest = (value < _SOFT_HU) & (from_first < usual_gap_mm + step[1] / 2)
+    rest &= (value > SKIN_HU) | (late[ray] & (from_first < 0))
     kind = labels[near.box]
     taken, soft = kind != PATIENT, np.zeros(kind.shape, bool)
     taken[near.where], soft[near.where] = sheet & near.beside, rest & near.beside

@@ -2,7 +2,8 @@
 
 Where a strap lies, HU rises to that of skin later than beside it, by less than a ray can tell from skin that is blurred
 or thick. But a strap follows a plane round the head, is as wide all along, and ends at two edges: averaged over sectors
-of the head, both edges show in most sectors. Nothing of a patient does that, all around.
+of the head, both edges show in most sectors, and the outline steps out there. Nothing of a patient does both, all
+around. Where the one does not show, as HU does not over firm cheeks, the other tells how far the strap goes.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from scipy import ndimage
 
 from .grid import Factors, Step
 from .labels import OTHER, PATIENT
-from .rays import Rays, voxels_near
+from .rays import Rays, from_air, voxels_near
 from .shapes import reached
 
 _SECTORS = 24
@@ -49,6 +51,9 @@ In 85 scans of heads without straps both show in 11 sectors at most.
 _ANOTHER_AROUND, _ANOTHER_SURELY = 9, 2.0
 """Likewise, for one more strap where there is one."""
 
+_STANDS_OUT_MM, _STEPS_SURELY = 0.3, 3.0
+"""By so much, and so many standard errors, the outline steps out, too: folds of the neck and blurred skin do not."""
+
 _MOST_MM, _LEAST_MM = 1.5, -1.0
 """What a single sector may count for and against a strap."""
 
@@ -58,20 +63,26 @@ _FEWEST = 2
 _OVERLAP = 0.2
 """What shares more than this of its rays with a strap is another view of it."""
 
-_CLEARLY = 0.67
-"""In a row of the strap HU rises later than beside it by this share of what it does in the middle."""
-
-_EAR_MM = 20.0
-"""Deeper than an ear is long lie sinuses, whose walls rays see, too."""
-
 _BRIDGED = 2
-"""Over so many sectors a strap goes on where nothing shows, as over an ear."""
+"""Over so many sectors a strap goes on where nothing can be told, as over an ear, but not over bare skin."""
 
-_FAINT_HU = -150
-"""What is denser is skin or fat."""
+_EARLIER_MM = 0.4
+"""Where HU rises earlier than beside it by more than this the skin beside it is no measure."""
+
+_SEEN_MM = 0.9
+"""So much, of what HU rises later and the outline steps out together, is a strap: half of a thin one."""
+
+_STEP_MM = (-1.0, 3.0)
+"""What a single sector may count against and for a step of the outline: noses and ears step by more."""
+
+_FAINT_HU = -100
+"""What is denser is skin."""
+
+_ALIKE_HU = 180
+"""Likewise what is denser by this than half of the strap in the slice, at whose edge it is blurred."""
 
 _THICK_MM = 3.1
-"""No voxel that reaches deeper is taken: most straps are no thicker, and skin may be as faint where it is blurred."""
+"""No voxel is taken whose middle lies deeper, or farther from air in its slice: most straps are no thicker."""
 
 _OUTSIDE_MM, _AIR_HU = (3.0, 12.0), -850
 """From there to there outside a strap is air; hair and what stands off it are denser."""
@@ -120,10 +131,16 @@ def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Fa
         if not len(own.begin):
             continue
         near = voxels_near(labels, own, step, factors)
-        value, depth = hu[near.box][near.where], near.depth - own.begin[near.ray]
-        found = (value < _FAINT_HU) & (depth > -_BEFORE_MM) & (depth + step[1] / 2 < _THICK_MM) & near.beside
-        found &= strap.holds(near.place * step)
-        kind = labels[near.box]
+        kind, depth = labels[near.box], near.depth - own.begin[near.ray]
+        deepest = np.maximum(depth, from_air(labels, hu, near, step, _THICK_MM))
+        found = (depth > -_BEFORE_MM) & (deepest < _THICK_MM) & near.beside
+        value = hu[near.box][near.where]
+        found &= (value < _FAINT_HU) & strap.holds(near.place * step)
+        if not found.any():
+            continue
+        k = near.where[0]
+        usual = ndimage.median(value[found], k[found], np.arange(len(kind)))
+        found &= value < usual[k] + _ALIKE_HU
         free, soft = kind != PATIENT, np.zeros(kind.shape, bool)
         soft[near.where] = found
         kind[reached(free, free | soft) & (kind == PATIENT)] = OTHER
@@ -147,7 +164,7 @@ def find(rays: Rays, step: Step, row_mm: float) -> list[Strap]:
     """
     place = rays.start * step + rays.inward * rays.begin[:, None]
     centre = np.median(place[:, 1:], axis=0)
-    level = (rays.inward[:, 0] > _STEEP[0]) & (rays.inward[:, 0] < _STEEP[1]) & _outermost(place, centre, row_mm)
+    level = (rays.inward[:, 0] > _STEEP[0]) & (rays.inward[:, 0] < _STEEP[1])
     layer, sector = np.minimum(rays.layer, _LATEST_MM), _sector(place, centre)
 
     if not level.any():
@@ -162,14 +179,24 @@ def find(rays: Rays, step: Step, row_mm: float) -> list[Strap]:
         return []
     straps: list[Strap] = []
     taken = np.zeros(len(place), bool)
+    out = np.hypot(place[:, 1] - centre[0], place[:, 2] - centre[1])
     for both, slant, edges in sorted(bands(_FINER), key=lambda one: -one[0].mean()):
-        sectors = _sectors(both)
-        around, height = level & sectors[sector], _height(place, centre, slant)
-        own = around & (height >= edges[0]) & (height < edges[1])
-        if not own.any() or np.count_nonzero(own & taken) >= _OVERLAP * np.count_nonzero(own):
+        height = _height(place, centre, slant)
+
+        def between(sectors: np.ndarray, low: float, high: float, height: np.ndarray = height) -> np.ndarray:
+            return level & sectors[sector] & (height >= low) & (height < high)
+
+        own = between(both > _LATER_MM, *edges)
+        if np.count_nonzero(own & taken) >= _OVERLAP * np.count_nonzero(own):
             continue
-        edges = _trimmed(edges, height[around], layer[around], row_mm)
-        own &= (height >= edges[0]) & (height < edges[1])
+        taken |= own
+        edges, stands_out = _outline(edges, both > _LATER_MM, height[level], out[level], sector[level], row_mm)
+        later = _later(edges, height[level], layer[level], sector[level])
+        steps = stands_out[later > _LATER_MM]
+        if not steps.size or steps.mean() < max(_STANDS_OUT_MM, _STEPS_SURELY * steps.std() / np.sqrt(steps.size)):
+            continue
+        sectors = _sectors(both, later, stands_out)
+        own = between(sectors, *edges)
         straps.append(Strap(slant, edges, sectors, centre, own))
         taken |= own
     return straps
@@ -206,49 +233,76 @@ def _shows(both: np.ndarray, around: int, surely: float) -> bool:
     return bool(np.count_nonzero(both > _LATER_MM) >= around and both.mean() > surely * both.std() / np.sqrt(_SECTORS))
 
 
-def _trimmed(edges: tuple[float, float], height: np.ndarray, layer: np.ndarray, row_mm: float) -> tuple[float, float]:
-    """The edges without rows that may be skin beside the strap.
+def _outline(
+    edges: tuple[float, float], lies: np.ndarray, height: np.ndarray, out: np.ndarray, sector: np.ndarray, row_mm: float
+) -> tuple[tuple[float, float], np.ndarray]:
+    """Where the outline steps out at a strap's lower edge and back at its upper one, and by how much.
 
     Args:
-        edges: mm, lower and upper.
-        height: (n,) mm of the rays in the strap's sectors.
-        layer: (n,) mm of theirs.
+        edges: mm, lower and upper, right to a row.
+        lies: (sectors,) bool: where the strap surely lies.
+        height: (n,) mm of the rays.
+        out: (n,) mm from the middle of the head to where they begin.
+        sector: (n,) of the rays.
         row_mm: height of a row.
-    """
 
-    def mean(low: float, high: float) -> float:
-        there = layer[(height >= low) & (height < high)]
-        return float(there.mean()) if there.size else 0.0
+    Returns:
+        The edges; (sectors,) mm by which the strap stands out there.
+    """
+    found, stands_out = [], np.zeros(_SECTORS)
+    for edge, sign in zip(edges, (1, -1)):
+        near = [edge + shift * row_mm for shift in (0, -1, 1)]
+        steps = [sign * _step(one, height, out, sector, row_mm) for one in near]
+        steps = np.clip(np.nan_to_num(steps), *_STEP_MM)
+        best = int(steps[:, lies].mean(axis=1).argmax())
+        found.append(near[best])
+        stands_out += steps[best] / 2
+    return (found[0], found[1]) if found[1] - found[0] > row_mm else edges, stands_out
+
+
+def _later(edges: tuple[float, float], height: np.ndarray, layer: np.ndarray, sector: np.ndarray) -> np.ndarray:
+    """(sectors,) mm by which HU rises later between two edges than beside them, at the lesser one; 0 unknown."""
+
+    def mean(low: float, high: float) -> np.ndarray:
+        there = (height >= low) & (height < high)
+        count, total = (np.bincount(sector[there], weight, _SECTORS) for weight in (None, layer[there]))
+        return np.where(count >= _FEWEST, total / np.maximum(count, 1), np.nan)
 
     low, high = edges
-    inside = mean(low + (high - low) / 4, high - (high - low) / 4)
-    below, above = mean(low - _EDGE_MM, low), mean(high, high + _EDGE_MM)
-    while low + row_mm < high and mean(low, low + row_mm) < below + _CLEARLY * (inside - below):
-        low += row_mm
-    while low + row_mm < high and mean(high - row_mm, high) < above + _CLEARLY * (inside - above):
-        high -= row_mm
-    return low, high
+    inside = mean(low, low + _EDGE_MM), mean(high - _EDGE_MM, high)
+    beside = mean(low - _EDGE_MM, low), mean(high, high + _EDGE_MM)
+    return np.nan_to_num(np.minimum(inside[0] - beside[0], inside[1] - beside[1]))
 
 
-def _sectors(both: np.ndarray) -> np.ndarray:
-    """Where around the head a strap lies: where its edges show in two of three neighbours, and short ways between."""
-    shows = both > _LATER_MM
+def _step(edge: float, height: np.ndarray, out: np.ndarray, sector: np.ndarray, row_mm: float) -> np.ndarray:
+    """(sectors,) mm by which the outline steps out from below an edge to above it, beyond its slope; NaN unknown."""
+    row = np.floor((height - edge) / row_mm).astype(int) + 2
+    near = (row >= 0) & (row < 4)
+    at = row[near] * _SECTORS + sector[near]
+    count, total = (np.bincount(at, weight, 4 * _SECTORS).reshape(4, _SECTORS) for weight in (None, out[near]))
+    one, two, three, four = np.where(count >= _FEWEST, total / np.maximum(count, 1), np.nan)
+    return 1.5 * (three - two) - 0.5 * (four - one)
+
+
+def _sectors(both: np.ndarray, later: np.ndarray, stands_out: np.ndarray) -> np.ndarray:
+    """Where around the head a strap lies: where it shows in two of three neighbours, and short ways between.
+
+    Args:
+        both: (sectors,) mm by which HU rises later, where the strap was found.
+        later: (sectors,) mm likewise, between its edges.
+        stands_out: (sectors,) mm by which the outline steps out there.
+    """
+    even = later > -_EARLIER_MM
+    shows = (both > _LATER_MM) | (even & (later + stands_out > _SEEN_MM))
+    bare = even & ~shows & (stands_out < _SEEN_MM)
     lies = shows.astype(int) + np.roll(shows, 1) + np.roll(shows, -1) >= 2
     closed = lies.copy()
     for gap in range(1, _BRIDGED + 1):
         for first in range(_SECTORS):
-            if lies[first] and lies[(first + gap + 1) % _SECTORS]:
-                closed[(first + 1 + np.arange(gap)) % _SECTORS] = True
+            between = (first + 1 + np.arange(gap)) % _SECTORS
+            if lies[first] and lies[(first + gap + 1) % _SECTORS] and not bare[between].any():
+                closed[between] = True
     return closed
-
-
-def _outermost(place: np.ndarray, centre: np.ndarray, row_mm: float) -> np.ndarray:
-    """(n,) bool: places (n, 3) that lie no deeper than an ear within what is farthest out in their row and sector."""
-    at = np.rint(place[:, 0] / row_mm).astype(int).clip(0) * _SECTORS + _sector(place, centre)
-    away = np.hypot(place[:, 1] - centre[0], place[:, 2] - centre[1])
-    farthest = np.zeros(at.max() + 1)
-    np.maximum.at(farthest, at, away)
-    return away > farthest[at] - _EAR_MM
 
 
 def _height(place: np.ndarray, centre: np.ndarray, slant: tuple[float, float]) -> np.ndarray:

@@ -64,6 +64,18 @@ def test_a_head_without_a_sheet_stays():
     assert np.array_equal(take(hu, labels), before)
 
 
+def test_no_ray_starts_in_a_sinus_that_a_nostril_opens():
+    """Its walls are thin and its lining soft, so that they look like sheets."""
+    hu, labels, _ = head()
+    j, i = np.ogrid[: SHAPE[1], : SHAPE[2]]
+    air = (np.hypot(j - 60, i - 90) < 18) | ((j < 60) & (np.abs(i - 90) < 4))
+    hu[5:45, air], labels[5:45, air] = -1000, 0
+    starts = rays.cast(labels, hu, np.ones(SHAPE[0], bool), STEP, FACTORS).start
+    away = np.hypot(starts[:, 1] - 100, starts[:, 2] - 90)
+    assert len(starts) > 1000
+    assert away.min() > 60
+
+
 def test_what_covers_as_little_as_an_ear_stays():
     hu, labels, _ = head(0.0, share=0.12)
     before = labels.copy()
