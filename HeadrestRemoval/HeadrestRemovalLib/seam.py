@@ -33,6 +33,9 @@ _FAINT_HU, _FAT_HU = -200.0, -100.0
 _FILM_HU = 60.0
 """By so much a film of air is fainter than the pad and than what lies beneath."""
 
+_SPREADS = 2.0
+"""Where a film is not as dark, by so many spreads of the pad: what is not even is darker by that much in places."""
+
 _ALIKE_HU = 20.0
 """What lies deeper than thought is pad only if it is as near to its material as that: skin may be almost as dense."""
 
@@ -120,7 +123,7 @@ def nearby(value: np.ndarray, step_mm: float, seam: Seam, height: np.ndarray) ->
         skin, pad = (np.take_along_axis(value, inner + more, axis=1)[:, 0] for more in (0, 1))
         wrong = np.abs(pad - seam.middle_hu)
         alike = (wrong < (_ALIKE_HU if shift < 0 else _FILM_HU)) & (wrong < _PADS_SHARE * (pad - skin))
-        seen = alike & (skin < seam.middle_hu - _FILM_HU)
+        seen = alike & (skin < seam.middle_hu - max(_FILM_HU, _SPREADS * seam.spread_hu))
         found = np.where(seen, (inner[:, 0] + 0.5) * step_mm, found)
     return found
 

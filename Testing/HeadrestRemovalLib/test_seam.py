@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from HeadrestRemovalLib import seam
@@ -97,3 +99,13 @@ def test_skin_that_is_nearly_as_dense_as_the_pad_is_not_taken_though_fat_lies_be
     value[:, SKIN_ENDS] = 20
     height = seam.nearby(value, STEP_MM, result, np.full((20, 20), (SKIN_ENDS + 0.5) * STEP_MM))
     assert np.isnan(height).all()
+
+
+def test_in_an_uneven_pad_what_is_a_little_darker_is_no_seam():
+    value, own = columns(0.0, -70.0, film_hu=-400.0)
+    seen = found(value, own)
+    height = np.full((20, 20), (SKIN_ENDS + 0.5) * STEP_MM)
+    assert np.isfinite(seam.nearby(value, STEP_MM, seen, height)).all()
+    uneven = replace(seen, spread_hu=45.0)
+    assert np.isnan(seam.nearby(value, STEP_MM, uneven, height)[:, 1::2]).all()
+    assert np.isfinite(seam.nearby(value, STEP_MM, uneven, height)[:, ::2]).all()
