@@ -13,7 +13,7 @@ from CTVolumeLib.cells import Cells
 from CTVolumeLib.errors import CTError
 from scipy import ndimage
 
-from . import posts
+from . import field, posts
 from .components import Components, components
 from .constant import explained, presence
 from .head import head_slices
@@ -46,9 +46,6 @@ _CAVITY_SHARE = 0.7
 
 _HALF_PADDING = 3
 """So many cells at the rim of a round field are blurred with padding, once a scan was resampled."""
-
-_RIM_CELLS, _RIM_SHARE = 2, 0.15
-"""Inside the rim of a round field there is air or more all around; around a cropped patient but for an elbow or two."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +85,7 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     """
     step = cells.step_mm
     solid = cells.hu > threshold_hu
-    padding = outside_round_field(cells)
+    padding = field.outside(cells)
     # Nostrils and ear canals make walls of what is thick; a body that is cut by the field of view goes on beyond it.
     tight = solid | _small_holes(solid, cells)
     deep = shrink(tight | padding, step, OPEN_MM) & tight
@@ -118,21 +115,6 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     cut = np.count_nonzero(body & near_edge) * step * cells.spacing[2] > 500
     doubtful_ml = _hanging_ml(core, largest, tight & inside, near_edge, cells)
     return Body(inside, solid, solid & ~inside, head, scalp, padding, bool(cut), doubtful_ml)
-
-
-def outside_round_field(cells: Cells) -> np.ndarray:
-    """(j, i) bool: cells outside the smallest circle about the middle of the picture beyond which all is alike."""
-    rows, columns = cells.hu.shape[1:]
-    j, i = np.arange(rows) - (rows - 1) / 2, np.arange(columns) - (columns - 1) / 2
-    away = np.hypot(j[:, None] * cells.spacing[1], i[None, :] * cells.spacing[0])
-    lowest = cells.hu.min()
-    used = (cells.hu > max(lowest, -1015) + 5).any(axis=0) if lowest > -1015 else (cells.hu > lowest + 5).any(axis=0)
-    radius = away[used].max(initial=0.0)
-    padding = away > radius
-    # All four corners and enough of what is just inside, or it is no round field.
-    corners = padding[[0, 0, -1, -1], [0, -1, 0, -1]]
-    rim = ~padding & (away > radius - _RIM_CELLS * cells.step_mm)
-    return padding if corners.all() and np.mean(used[rim]) > _RIM_SHARE else np.zeros_like(padding)
 
 
 def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) -> tuple[np.ndarray, np.ndarray]:

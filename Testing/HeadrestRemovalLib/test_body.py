@@ -94,18 +94,6 @@ def test_a_lung_that_the_picture_cuts_is_patient_also_with_emphysema(faintest):
     assert not found.mask[beside].any()
 
 
-@pytest.mark.parametrize("air", [-1000, -1024])
-def test_a_cropped_patient_makes_no_round_field(air):
-    """Around it all is as low as beyond a round field, so that its farthest elbow looks like the rim of one."""
-    hu = np.full((20, 100, 100), -1024)
-    j, i = np.mgrid[:100, :100]
-    hu[:, np.hypot(j - 49.5, i - 49.5) < 46] = air
-    hu[:, ((j - 49.5) / 0.6) ** 2 + (i - 49.5) ** 2 < 38**2] = MUSCLE
-    cells = cells_from(hu, SPACING)
-    assert body.outside_round_field(cells).any() == (air > -1024)
-    assert not body.find(cells, -300).cut
-
-
 def test_the_cells_of_a_nose_that_slices_show_open_are_patient_and_cloth_before_it_is_not():
     k, j, i = np.ogrid[:30, :110, :100]
     away = np.hypot(j - 55, i - 50) + 0 * k
