@@ -33,6 +33,9 @@ _LEAST_ML = 1.0
 
 _TOUCHING_CM2, _DOUBTFUL_ML = 1.0, 2.0
 _FEW_SLICES = 8
+_BELOW_AIR_HU, _PADDING_HU, _BELOW_AIR_SHARE, _SAMPLES = -1300, 10, 0.05, 64
+"""Of so many samples along each axis no larger share is fainter than any air and yet no padding."""
+
 _CUT = (TRUNCATED, "The picture cuts the patient at a side; what lies there was kept as patient.")
 _NONE = (NO_EQUIPMENT, "No headrest, table or other equipment was found; nothing is removed.")
 
@@ -69,7 +72,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     steps = Steps(progress, 6, "Looking for equipment")
     labels = np.zeros(volume.array.shape, np.uint8)
     axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
-    _refuse_a_slice(axial)
+    _refuse_at_once(axial)
     steps("Reading the slices")
     cells = cells_of(axial)
     if _fills_the_picture(cells):
@@ -108,7 +111,7 @@ def refuse_what_is_no_ct(volume: CTVolume) -> None:
         CTError: ``not_ct``, ``no_body``, ``too_few_slices``.
     """
     axial = volume.as_axial()
-    _refuse_a_slice(axial)
+    _refuse_at_once(axial)
     _fills_the_picture(cells_of(axial))
 
 
@@ -140,9 +143,18 @@ def warnings_of(
     return tuple(found)
 
 
-def _refuse_a_slice(axial: CTVolume) -> None:
+def _refuse_at_once(axial: CTVolume) -> None:
     if len(axial.array) < 2:
         raise CTError("too_few_slices", "The scan has a single slice.", "Choose a scan of at least two slices.")
+    # Padding is far below air, but everywhere the same.
+    some = axial.array[tuple(slice(None, None, max(1, size // _SAMPLES)) for size in axial.array.shape)]
+    some = np.nan_to_num(some, nan=-1000.0)
+    if np.mean((some < _BELOW_AIR_HU) & (some > some.min() + _PADDING_HU)) > _BELOW_AIR_SHARE:
+        raise CTError(
+            "not_ct",
+            "Much of the scan is fainter than air, so its values are no Hounsfield units.",
+            "Load the original DICOM series, or add the offset that is missing (mostly 1024).",
+        )
 
 
 def _fills_the_picture(cells: Cells) -> bool:

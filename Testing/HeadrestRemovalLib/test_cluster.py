@@ -201,6 +201,18 @@ class TestBadInput:
     def test_a_table_without_a_patient(self):
         assert self.refused(scan(draw=(table,))[0].array) == "no_body"
 
+    def test_values_without_their_offset(self):
+        volume, _ = scan(draw=(table, trunk))
+        assert self.refused(volume.array + 1024) == "not_ct"
+        assert self.refused(volume.array - 1024) == "not_ct"
+
+    @pytest.mark.parametrize("padding", [-2000, -3024])
+    def test_padding_far_below_air_is_none_of_that(self, padding):
+        volume, (_, body) = scan(draw=(table, trunk))
+        hu = volume.array.copy()
+        hu[:, :, :15] = hu[:, :12] = padding
+        assert (cluster.label(volume.with_array(hu)).labels[body] == PATIENT).all()
+
     def test_a_single_slice(self):
         assert self.refused(scan(draw=(table, trunk))[0].array[:1]) == "too_few_slices"
 
