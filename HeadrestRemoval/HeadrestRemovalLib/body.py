@@ -26,7 +26,7 @@ _EAR_MM, _EAR_ML = 28.0, 25.0
 _CRUMB_MM, _CRUMB_ML = 8.0, 1.0
 _NOSE_MM, _RIM_MM, _METAL_HU = 18.0, 5.0, 800
 _PART_ML, _SURE_ML = 0.4, 3.0
-_RAIL_MM = 22.0
+_RAIL_MM, _HANGING_ML = 22.0, 2.0
 _OWN_SHARE = 0.5
 """In this share of the slices around, a place of a shell holds shell itself, not only next to it."""
 
@@ -97,7 +97,8 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     held = posts.find(body, head, cells)
     body = _with_thin_walls(body & ~held, solid, cells)
     thin = solid & ~body
-    body |= _small_parts(thin & ~reached(held, thin, ALL_AROUND), body, head, cells)
+    small = _small_parts(thin & ~reached(held, thin, ALL_AROUND), body, head, cells)
+    body |= small
     body &= ~posts.plates(body & ~largest, largest, cells)
     board = posts.boards(body, cells)
     body, solid = body & ~board, solid | board
@@ -113,7 +114,8 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     edge[[0, -1]] = edge[:, [0, -1]] = True
     near_edge = ndimage.binary_dilation(edge, iterations=2)
     cut = np.count_nonzero(body & near_edge) * step * cells.spacing[2] > 500
-    doubtful_ml = _hanging_ml(core, largest, tight & inside, near_edge, cells)
+    small[head] = False  # ears and noses
+    doubtful_ml = _hanging_ml(core | small, largest, tight & inside, near_edge, cells)
     return Body(inside, solid, solid & ~inside, head, scalp, padding, bool(cut), doubtful_ml)
 
 
@@ -150,25 +152,26 @@ def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) 
     return parts.chosen(chosen), largest
 
 
-def _hanging_ml(core: np.ndarray, largest: np.ndarray, solid: np.ndarray, edge: np.ndarray, cells: Cells) -> float:
-    """Volume of the thick parts that hang on the largest, or on nothing, and that the picture does not cut.
+def _hanging_ml(taken: np.ndarray, largest: np.ndarray, solid: np.ndarray, edge: np.ndarray, cells: Cells) -> float:
+    """Volume of the parts that hang on the largest, or on nothing, and that the picture does not cut.
 
     A body is in one piece: what else is no arm, chin or breast whose rest lies beyond the picture may be equipment.
     """
-    apart = core & ~largest & solid
+    apart = taken & ~largest & solid
     if not apart.any():
         return 0.0
     apart = grow(apart, cells.step_mm, OPEN_MM + cells.step_mm, within=solid & ~largest) & ~holes(largest)
     parts = components(apart, cells, ALL_AROUND)
     ends = np.broadcast_to(edge, apart.shape).copy()
     ends[[0, -1]] = True
-    return float(parts.millilitres[~parts.touching(ends)].sum())
+    return float(parts.millilitres[(parts.millilitres > _HANGING_ML) & ~parts.touching(ends)].sum())
 
 
 def _behind_equipment(parts: Components, main: int, steady: np.ndarray) -> np.ndarray:
     """(count + 1,) bool: parts that equipment, which goes on from slice to slice, separates from the main part."""
     result = np.zeros(parts.count + 1, bool)
-    middle = np.mean(np.nonzero(parts.labels[:: max(1, len(steady) // 8)] == main)[1:], axis=1)
+    own = parts.labels[parts.boxes[main - 1][0]]
+    middle = np.mean(np.nonzero(own[:: max(1, len(own) // 8)] == main)[1:], axis=1)
     for number, box in enumerate(parts.boxes, start=1):
         k = (box[0].start + box[0].stop) // 2
         if number == main or not (parts.labels[k] == number).any():

@@ -31,7 +31,7 @@ DENSE_HU = -300
 _LEAST_ML = 1.0
 """Less than this in all is no equipment: thin as they are, rims of ears and tips of noses come in such crumbs."""
 
-_TOUCHING_CM2, _DOUBTFUL_ML = 1.0, 2.0
+_TOUCHING_CM2, _DOUBTFUL_ML = 1.0, 3.0
 _FEW_SLICES = 8
 _BELOW_AIR_HU, _PADDING_HU, _BELOW_AIR_SHARE, _SAMPLES = -1300, 10, 0.05, 64
 """Of so many samples along each axis no larger share is fainter than any air and yet no padding."""

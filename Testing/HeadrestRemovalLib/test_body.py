@@ -81,6 +81,25 @@ def test_what_hangs_on_the_patient_by_little_is_doubtful_unless_it_leaves_the_sc
     assert body.find(cells_from(np.repeat(trunk(90, 140)[None], 40, 0), SPACING), -300).doubtful_ml == 0
 
 
+def test_a_thin_plate_on_the_skin_is_doubtful():
+    hu = np.repeat(trunk(90, 140)[None], 40, 0)
+    plate = np.zeros(hu.shape, bool)
+    plate[10:20, 75:77, 20:72] = True
+    hu[plate] = np.where(np.indices(hu.shape).sum(axis=0) % 2, -100, 100)[plate]
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert found.mask[plate].mean() > 0.9
+    assert found.doubtful_ml > 5
+
+
+def test_a_patient_in_few_slices_of_a_long_scan_is_found():
+    hu = np.full((40, 90, 140), -1000)
+    hu[21:24] = trunk(90, 140)
+    hu[32:38, 20:40, 100:120] = MUSCLE
+    hu[33:37, 26:34, 106:114] = FAT
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert (found.mask[22] == (hu[22] > -500)).all()
+
+
 @pytest.mark.parametrize("faintest", [-870, -965])
 def test_a_lung_that_the_picture_cuts_is_patient_also_with_emphysema(faintest):
     hu = np.repeat(trunk(90, 90)[None], 20, 0)
