@@ -63,8 +63,8 @@ _ON_SKIN_MM = 2.5
 _SOFT_HU = -300
 """What is fainter, no deeper than the usual gap, is the blurred edge of the sheet, or what lies in the gap."""
 
-_FROM_AIR_MM = 5.0
-"""What is denser lies no farther from air in its slice: a sheet and a voxel."""
+_FROM_AIR_MM, _PRESSED_FROM_AIR_MM = 5.0, 3.1
+"""What is denser lies no farther from air in its slice: a sheet and a voxel, and a sheet where no gap shows."""
 
 _PRESSED_HU = -150
 """Where no gap shows, what is denser is skin."""
@@ -126,10 +126,11 @@ def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays
     near = voxels_near(labels, rays, step, factors)
     ray, value, depth = near.ray, hu[near.box][near.where], near.depth
     from_first = depth - rays.first[ray]
-    sheet = clear[ray] & (depth < rays.edge[ray]) & (value < most)
+    away = from_air(labels, hu, near, step, _FROM_AIR_MM)
+    sheet = clear[ray] & (depth < rays.edge[ray]) & (value < most) & ((value < _SOFT_HU) | (away < _FROM_AIR_MM))
     pressed = late[ray] & (from_first < np.clip(rays.late[ray] - usual_mm, 0, _ON_SKIN_MM))
+    pressed &= (value < _SOFT_HU) | (away < _PRESSED_FROM_AIR_MM)
     sheet |= pressed & (value < min(most, _PRESSED_HU))
-    sheet &= (value < _SOFT_HU) | (from_air(labels, hu, near, step, _FROM_AIR_MM) < _FROM_AIR_MM)
     rest = (value < _SOFT_HU) & (from_first < usual_gap_mm + step[1] / 2)
     rest &= (value > SKIN_HU) | (late[ray] & (from_first < 0))
     kind = labels[near.box]

@@ -99,6 +99,16 @@ def test_soft_skin_beyond_the_end_of_a_mask_stays(skin_hu):
     assert np.all(labels[:end][(away < -0.5) & (hu[:end] > -300)] == PATIENT)
 
 
+def test_soft_skin_deep_under_a_mask_stays():
+    """What is as dense as skin is taken no farther from air than a sheet is thick: depths along rays are less exact."""
+    hu, labels, sheet = head(-150.0)
+    away = np.hypot(*np.ogrid[-100:100, -90:90]) - 75
+    hu[:, (away < -0.5) & (away > -4)] = -200
+    take(hu, labels)
+    assert np.mean(labels[sheet] == OTHER) > 0.95
+    assert np.count_nonzero(labels[:, away < -0.5] != PATIENT) * np.prod(STEP) / 1000 < 0.6
+
+
 def test_hair_under_a_mask_stays():
     hu, labels, sheet = head(-100.0, gap=6.0, dark=-800.0)
     hair = (labels == PATIENT) & (hu < -720) & (hu > -880) & ~sheet
