@@ -6,9 +6,6 @@ import numpy as np
 from CTVolumeLib.cells import Cells
 from scipy.spatial import ConvexHull, QhullError
 
-_AIR_HU = -1015
-"""Padding is fainter than air, and else as faint as the faintest."""
-
 _ALIKE_HU = 5
 """What is no denser than the faintest by this is padding."""
 
@@ -24,8 +21,7 @@ Outlines of patients are off by 2.4 cells or more, but for a chest or a forehead
 
 def outside(cells: Cells) -> np.ndarray:
     """(j, i) bool: cells outside a circle beyond which all is alike; none where there is no such circle."""
-    lowest = int(cells.hu.min())
-    used = (cells.hu > max(lowest, _AIR_HU if lowest > _AIR_HU else lowest) + _ALIKE_HU).any(axis=0)
+    used = (cells.hu > int(cells.hu.min()) + _ALIKE_HU).any(axis=0)
     size = np.array(cells.spacing[1::-1])
     places = np.stack(np.indices(used.shape), axis=-1) * size
     centre = _centre(used, size, cells.step_mm)

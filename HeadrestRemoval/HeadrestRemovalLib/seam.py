@@ -24,8 +24,8 @@ _EVEN_SHARE = 0.5
 _SOLID_HU = -500
 """Half-way between air and tissue."""
 
-_DARK_HU = -150.0
-"""Fainter than fat, noise and all."""
+_DARK_HU, _NOISES = -150.0, 3.5
+"""Fainter than fat, and that by so many standard deviations of the noise."""
 
 _FAINT_HU, _FAT_HU = -200.0, -100.0
 """No tissue is as faint as the former over the thickness of a pad; fat is no denser than the latter."""
@@ -87,7 +87,7 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     if material is None:
         return None
     middle, spread = material
-    limit = min(_DARK_HU, middle - _FILM_HU)
+    limit = min(_DARK_HU, _FAT_HU - _NOISES * _noise(columns, solid), middle - _FILM_HU)
     row = np.arange(columns.shape[-1])
     begun = (columns > limit) & (row >= first[..., None])
     start = begun.argmax(axis=-1)
@@ -140,6 +140,12 @@ def _material(columns: np.ndarray, first: np.ndarray, step_mm: float) -> tuple[f
         return None
     middle = float(np.median(near))
     return middle, 1.4826 * float(np.median(np.abs(near - middle)))
+
+
+def _noise(columns: np.ndarray, solid: np.ndarray) -> float:
+    """Standard deviation of the noise: neighbouring columns differ by little else."""
+    apart = np.abs(np.diff(columns, axis=1))[solid[:, 1:] & solid[:, :-1]]
+    return 1.4826 * float(np.median(apart)) / np.sqrt(2) if apart.size else 0.0
 
 
 def _from(columns: np.ndarray, start: np.ndarray, count: int) -> np.ndarray:

@@ -109,3 +109,12 @@ def test_in_an_uneven_pad_what_is_a_little_darker_is_no_seam():
     uneven = replace(seen, spread_hu=45.0)
     assert np.isnan(seam.nearby(value, STEP_MM, uneven, height)[:, 1::2]).all()
     assert np.isfinite(seam.nearby(value, STEP_MM, uneven, height)[:, ::2]).all()
+
+
+def test_what_noise_makes_fainter_than_fat_is_no_seam():
+    value, own = columns(-110.0, -110.0, film_hu=-110.0)
+    noisy = value + 45 * np.random.default_rng(0).standard_normal(value.shape) * own
+    assert np.mean(np.isfinite(found(noisy, own).height)) < 0.05
+    value, own = columns(-110.0, -110.0, film_hu=-500.0)
+    noisy = value + 45 * np.random.default_rng(0).standard_normal(value.shape) * own
+    assert np.mean(np.isfinite(found(noisy, own).height[:, ::2])) > 0.9
