@@ -53,6 +53,9 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
     slices, shown, total = (_around(shifted(one, -shifts), window) for one in (known, free, np.where(free, value, 0.0)))
     mean = shifted(total / np.maximum(shown, 1), shifts)
     steady = shifted((shown > _SHARE * slices) & (shown * step[0] > _KNOWN_MM), shifts)
+    # What is steep is the side of a holder, where an ear may share voxels with it.
+    below = np.roll(steady, -1, axis=1)
+    steady &= np.roll(below, 1, axis=2) & np.roll(below, -1, axis=2)
     denser = np.maximum(mean, np.roll(mean, -1, axis=1))
     face = steady & (kind == PATIENT) & (value > mean - _ALIKE_HU) & (value < denser + _ALIKE_HU)
     for _ in range(round(_DEEPEST_MM / step[1])):

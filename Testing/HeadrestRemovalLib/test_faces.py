@@ -90,3 +90,16 @@ def test_no_values_are_no_error():
     hu, labels, shell = head_on_a_shell()
     faces.take(labels, np.where(hu < -900, np.nan, hu).astype(np.float32), STEP, FACTORS)
     assert (labels[shell] == HEADREST).all()
+
+
+def test_an_ear_at_the_steep_side_of_a_holder_stays():
+    """They share voxels there."""
+    k, j, i = np.ogrid[:44, :60, :40]
+    top = 40 - np.clip(6 * (i - 20), 0, 24)
+    holder = (j >= top) & (k >= 0)
+    ear = (j >= top) & (j < top + 1) & (np.abs(i - 22) < 2) & (k >= CONTACT.start) & (k < CONTACT.stop)
+    hu = np.where(holder, 60, -1000).astype(np.int16)
+    labels = np.where(ear, PATIENT, np.where(holder, HEADREST, 0)).astype(np.uint8)
+    before = labels.copy()
+    faces.take(labels, hu, STEP, FACTORS)
+    assert np.array_equal(labels, before)
