@@ -24,8 +24,14 @@ _HARD_HU = -750
 _NOISE_HU = 40
 """There a single voxel has to be so much denser than what is more than air."""
 
-_TISSUE_HU = -400
-"""What is fainter on the skin and lies against equipment is blurred equipment, or cloth, rather than skin."""
+_TISSUE_HU, _COVER_HU = -400, -300
+"""What is fainter on the skin and lies against equipment is blurred equipment, or cloth, rather than skin.
+
+Where the head lies on cushions in covers it may as well be their cover up to the latter.
+"""
+
+_COVER_MM, _ABOVE_HU, _ALL_OVER, _INSIDE_ML = 4.0, 100, 0.8, 5.0
+"""A cushion in a cover is that much denser near its free surface than inside, almost all over."""
 
 _UNDER_MM = 3.0
 """How far from equipment that may be."""
@@ -55,6 +61,7 @@ def onto_voxels(
     # What lies no farther out than the skin's own blur is no equipment that anything is pressed against.
     real = reached((kind > 0) & ~grow(body.mask, step, 3 * step), kind > 0, IN_SLICE)
     against = grow(real, step, 2 * step)
+    dense = _COVER_HU if _covered(kind, body, cells) else _TISSUE_HU
     wide = spread
     for _ in range(steps(step, _UNDER_MM)):
         wide = _nearest(wide)
@@ -84,12 +91,27 @@ def onto_voxels(
         if found.any():
             found = _trimmed(found, plane < equipment.air_hu + _TRIM_HU, patient)
         if found.any() and not (body.head[cell] and equipment.hairy):
-            pressed = patient & (plane <= _TISSUE_HU) & ~large(core) & (large(wide) > 0)
+            pressed = patient & (plane <= (dense if body.head[cell] else _TISSUE_HU)) & ~large(core) & (large(wide) > 0)
             pressed &= ~hair & (plane > equipment.faint_hu)
             seeds = (found & large(against))[None]
             patient &= ~grow(seeds, pixel, _UNDER_MM, within=pressed[None])[0]
             found |= pressed & ~patient
         labels[k] = np.where(patient, np.uint8(PATIENT), np.where(found, large(wide), 0))
+
+
+def _covered(kind: np.ndarray, body: Body, cells: Cells) -> bool:
+    """Whether what the head lies on is foam or beads in a cover, so that a cover may be pressed on the skin, too."""
+    step, mask = cells.step_mm, (kind > 0) & body.head[:, None, None]
+    box = bounding_box(mask, cells.spacing, _COVER_MM)
+    mask, hu = mask[box], np.where(mask[box], cells.hu[box], cells.hu.min())
+    inside = shrink(mask, step, _COVER_MM + step) & (hu < _COVER_HU)
+    near = grow(body.mask[box], step, _COVER_MM + step)
+    free = mask & ~shrink(mask | near, step, step) & ~near
+    if np.count_nonzero(inside) * cells.millilitres < _INSIDE_ML or not free.any():
+        return False
+    cells_across = 2 * steps(step, _COVER_MM) + 1
+    highest = ndimage.maximum_filter(hu, (1, cells_across, cells_across))[free]
+    return bool(np.mean(highest > np.median(hu[inside]) + _ABOVE_HU) > _ALL_OVER)
 
 
 def _trimmed(found: np.ndarray, air: np.ndarray, patient: np.ndarray) -> np.ndarray:
