@@ -31,14 +31,18 @@ _FREE = ("not touching", "gap 1 mm", "gap 2 mm", "gap 3 mm")
 _LIMITS = (
     "- Where equipment of the density of tissue is pressed against the skin, the cut between the two is a guess, and"
     " the result says so (`touching`). Behind the patient the cut follows the dark voxels that a film of air leaves in"
-    " the seam, and the free skin around. Where no seam shows, only small pads and those of another density than skin"
-    " are told from it; larger ones, and equipment beside or in front of the patient, stay. No real scan with a dense"
-    " pad pressed to the skin was at hand, and in composed cases the seam is partly due to how they are composed.",
+    " the seam, or the rise from a pad that is fainter than fat, and the free skin around. Where no seam shows, only"
+    " small pads and those of another density than skin are told from it; larger ones, and equipment beside or in"
+    " front of the patient, stay. No real scan with a dense pad pressed to the skin was at hand, and in composed cases"
+    " the seam is partly due to how they are composed.",
     "- Sheets over the skin of the head, as masks and straps, are found where a gap shows beneath them over some 100"
     " cm2, and followed from there as far as they are fainter than skin. Straps that lie on without a gap are"
-    " found where both their edges go half-way round the head, and taken up to 3 mm deep where fainter than"
-    " fat. What is as dense as skin and lies on it without a gap stays. Below the head sheets and boards are taken"
-    " off only where they are thin, evenly fainter than fat, or stand off the skin.",
+    " found where both their edges go half-way round the head, by HU or by the step of the outline, and taken up to"
+    " 3 mm deep. Below the head sheets and boards are taken off only where they are thin, evenly fainter than fat, or"
+    " stand off the skin.",
+    "- The face of a stiff holder that the patient is pressed on is known from slices in which it is free. Such faces,"
+    " pads and boards are looked for behind a patient who lies on the back; of one on the side or the face, and"
+    " of boards that lean against the slices, what is pressed on stays.",
     "- A picture that cuts the patient is told (`truncated`).",
 )
 
