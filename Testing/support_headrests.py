@@ -6,12 +6,15 @@ import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+from CTVolumeLib import volumefile
 from CTVolumeLib.volume import CTVolume
-from HeadrestRemovalLib import evaluation_cases
+from HeadrestRemovalLib import cluster, evaluation_cases
 from HeadrestRemovalLib.evaluation_cases import Case
 from HeadrestRemovalLib.evaluation_equipment import Patient
+from HeadrestRemovalLib.labels import PATIENT
 
 SPACING = (2.0, 2.0, 4.0)
 
@@ -20,6 +23,13 @@ SPACING = (2.0, 2.0, 4.0)
 def head(seed: int = 900, **parameters: object) -> Patient:
     """A phantom's head in air; shared, so don't write to it."""
     return evaluation_cases.phantom_head(seed, **{"spacing": SPACING} | parameters)
+
+
+def removed_ml(scan: Path, above_hu: float, below_hu: float = np.inf) -> float:
+    """Volume of what clustering takes from a real scan, of voxels between two HU."""
+    volume = volumefile.read(scan)
+    gone = (cluster.label(volume).labels > PATIENT) & (volume.array > above_hu) & (volume.array < below_hu)
+    return float(np.count_nonzero(gone) * np.prod(volume.spacing) / 1000)
 
 
 @functools.cache

@@ -228,8 +228,7 @@ def main(
     """Measure the removal of headrests on cases whose truth is known."""
     have = {(row.case, row.method) for row in read_rows(file)}
     wanted = _usable(methods or METHODS)
-    cases = evaluation_cases.fresh_cases if fresh else evaluation_cases.all_cases
-    for maker in cases(data, every):
+    for maker in evaluation_cases.all_cases(data, every, fresh):
         case = maker()
         if kinds and case.kind not in kinds:
             continue

@@ -204,25 +204,21 @@ def real_body(data: Path, name: str) -> Patient:
     return _finer(volume, _outline(volume.array), name)
 
 
-def all_cases(data: Path | None, every: int = 1) -> Iterator[Callable[[], Case]]:
+def all_cases(data: Path | None, every: int = 1, fresh: bool = False) -> Iterator[Callable[[], Case]]:
     """Makers of all cases, phantom first; each case is made when it is asked for.
 
     Args:
         data: folder of the real scans, or None for the phantom alone.
         every: take only each so many.
+        fresh: those of people on whom no rule was ever set, instead of the others.
     """
-    makers = [*phantom_cases(), *(composed_cases(data) if data else ())]
-    yield from makers[::every]
-
-
-def fresh_cases(data: Path | None, every: int = 1) -> Iterator[Callable[[], Case]]:
-    """Likewise, of people on whom no rule was ever set."""
-    makers = [*phantom_cases(FRESH_SEED), *(composed_cases(data, FRESH_HEADS, ()) if data else ())]
+    seed, heads, bodies = (FRESH_SEED, FRESH_HEADS, ()) if fresh else (FIRST_SEED, HEADS, BODIES)
+    makers = [*phantom_cases(seed), *(composed_cases(data, heads, bodies) if data else ())]
     yield from makers[::every]
 
 
 def is_fresh(person: str) -> bool:
-    """Whether a case's person is one of ``fresh_cases``."""
+    """Whether no rule was ever set on the cases of a person."""
     kind, _, seed = person.partition(" ")
     return person in FRESH_HEADS or (kind == "phantom" and FRESH_SEED <= int(seed) < FIRST_SEED)
 

@@ -72,7 +72,7 @@ def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, 
     """
     fresh = [row for row in rows if is_fresh(row.person)]
     rows = [row for row in rows if not is_fresh(row.person)]
-    methods = [method for method in _NAMES if any(row.method == method for row in rows)]
+    methods = _methods(rows)
     people = {row.person for row in rows}
     cases = {row.case for row in rows}
     return "\n".join(
@@ -255,12 +255,16 @@ def _failures(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
     return lines
 
 
+def _methods(rows: Sequence[Row]) -> list[str]:
+    return [method for method in _NAMES if any(row.method == method for row in rows)]
+
+
 def _fresh(rows: Sequence[Row]) -> list[str]:
     """The same of people on whom no rule was ever set."""
     if not rows:
         return []
     people = {row.person for row in rows}
-    methods = [method for method in _NAMES if any(row.method == method for row in rows)]
+    methods = _methods(rows)
     lines = [*_summary(rows, methods), *_by_kind(rows, methods), *_bars(rows, methods), *_failures(rows, methods)]
     return [
         "## People on whom nothing was set",
