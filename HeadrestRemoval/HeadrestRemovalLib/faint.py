@@ -40,6 +40,11 @@ _HAIR_MM, _PRESSED_MM = 25.0, 3.0
 _BESIDE_MM, _FREE_MM = 8.0, 14.0
 """That near to equipment hair may be pressed; that far from it nothing but hair makes the air around a head denser."""
 
+_EDGE_MM, _BLURRED_CELLS = 5.0, 1.5
+"""What lies against hair and is hard beneath an edge no thicker than the first is a holder: in front of it there is
+nothing but hair and, nearer than the second, its own blur. A cushion is as faint as hair.
+"""
+
 _LONG_MM, _HAIRY = 12.0, 0.4
 """Free hair is measured in layers up to this; a layer is hair if this share of it is more than air."""
 
@@ -127,7 +132,8 @@ def _hair(
 ) -> tuple[np.ndarray, float]:
     """Faint stuff on the head that is no steady part of a cushion and stays.
 
-    Loose hair stays as far as hair goes; near a cushion or holder only as thick as it is where nothing presses it.
+    Loose hair stays as far as hair goes; before a hard holder as thick as it is where nothing presses it, and against
+    a cushion no thicker than pressed hair.
     """
     if not body.head.any():
         return np.zeros_like(faint), 0.0
@@ -142,7 +148,10 @@ def _hair(
     thick = _thickness(faint, near, away, body, cells.step_mm)
     parts = components(loose | foreign, cells)
     joined = parts.touching(foreign)[parts.labels]
-    limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, min(thick, _PRESSED_MM)), _HAIR_MM)
+    backed = distance(body.thin, cells.spacing, _BESIDE_MM + _EDGE_MM) < away + _EDGE_MM
+    backed &= away > _BLURRED_CELLS * cells.step_mm
+    beside = np.where(backed, thick, min(thick, _PRESSED_MM))
+    limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, beside), _HAIR_MM)
     return loose & (near <= limit) & ~_foam(loose, foreign, air_hu, body, cells), thick
 
 

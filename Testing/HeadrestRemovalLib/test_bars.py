@@ -69,6 +69,13 @@ def test_foam_pressed_against_skin_or_hair_goes_with_the_equipment(kind, seed, l
     assert row.lost_voxels == 0
 
 
+@pytest.mark.parametrize(("kind", "number", "seed"), [("gap 3 mm", 4, 908), ("contact 10 cm2", 4, 904)])
+def test_hair_before_a_hard_holder_stays(kind, number, seed):
+    row = row_of(support_headrests.case(kind, number, seed=seed))
+    assert row.headrest_dice >= 0.975
+    assert row.left_seen_percent <= 1
+
+
 def test_a_faint_cushion_goes_up_to_its_ends_and_where_the_head_lies_deep_in_it():
     row = row_of(support_headrests.case("foam cushion", 2, seed=902))
     assert row.left_seen_percent <= 1
