@@ -3,7 +3,8 @@
 1. K-means parts the HU of the scan into classes (``kmeans``); between those of foam and of tissue lies what is solid.
 2. The patient is the thick parts of tissue with all they enclose (``body``).
 3. Equipment is what is solid and no patient, and what is fainter, but more than air (``faint``).
-4. What is equipment is told apart into headrest, table and others by where it lies (``kinds``).
+4. What is equipment is told apart into headrest, table and others by where it lies (``kinds``); dense cloth goes on
+   to the skin that it lies on (``cloth``).
 5. Surfaces are found on the scan's own voxels (``surface``); pads as dense as tissue (``pads``), the faces of holders
    (``faces``), sheets over the skin of the head (``sheets``) and straps on it (``straps``) are taken off.
 """
@@ -19,7 +20,7 @@ from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 
 from . import body as bodies
-from . import faces, faint, kinds, kmeans, pads, rays, sheets, straps, surface
+from . import cloth, faces, faint, kinds, kmeans, pads, rays, sheets, straps, surface
 from .contact import contact_cm2
 from .grid import cells_of, voxel_step
 from .labels import EQUIPMENT, PATIENT
@@ -86,6 +87,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     equipment = faint.find(cells, body)
     steps("Telling headrest from table")
     kind = kinds.tell_apart(equipment.mask, body, cells)
+    body = cloth.take(body, kind, cells)
     steps("Finding the surfaces")
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     step = voxel_step(cells)
