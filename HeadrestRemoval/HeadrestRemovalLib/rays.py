@@ -197,13 +197,15 @@ def voxels_near(labels: np.ndarray, rays: Rays, step: Step, factors: Factors) ->
     return Voxels(box, where, place, ray, depth, aside < _BESIDE * np.linalg.norm(np.array(step) * factors))
 
 
-def from_air(labels: np.ndarray, hu: np.ndarray, near: Voxels, step: Step, reach_mm: float) -> np.ndarray:
-    """(m,) mm from voxels near some rays to air outside the patient, in their slices; infinite beyond ``reach_mm``.
+def from_air(
+    labels: np.ndarray, hu: np.ndarray, near: Voxels, step: Step, reach_mm: float, in_slice: bool = True
+) -> np.ndarray:
+    """(m,) mm from voxels near some rays to air outside the patient; infinite beyond ``reach_mm``.
 
     Rays tell the depth of a voxel no better than they tell which way is inwards; this knows to a voxel.
     """
     air = (hu[near.box] < SKIN_HU) & (labels[near.box] != PATIENT)
-    return distance(air, (step[2], step[1], _APART_MM), reach_mm)[near.where]
+    return distance(air, (step[2], step[1], _APART_MM if in_slice else step[0]), reach_mm)[near.where]
 
 
 def _nearest(

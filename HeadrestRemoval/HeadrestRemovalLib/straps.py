@@ -84,6 +84,9 @@ _ALIKE_HU = 180
 _THICK_MM = 3.1
 """No voxel is taken whose middle lies deeper, or farther from air in its slice: most straps are no thicker."""
 
+_SOFT_HU, _SOFT_FROM_AIR_MM = -300, 4.0
+"""What is fainter is no skin that lies beneath a strap, up to so far from air in any direction: a strap and a voxel."""
+
 _OUTSIDE_MM, _AIR_HU = (3.0, 12.0), -850
 """From there to there outside a strap is air; hair and what stands off it are denser."""
 
@@ -133,14 +136,17 @@ def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Fa
         near = voxels_near(labels, own, step, factors)
         kind, depth = labels[near.box], near.depth - own.begin[near.ray]
         deepest = np.maximum(depth, from_air(labels, hu, near, step, _THICK_MM))
-        found = (depth > -_BEFORE_MM) & (deepest < _THICK_MM) & near.beside
         value = hu[near.box][near.where]
-        found &= (value < _FAINT_HU) & strap.holds(near.place * step)
+        own_place = (depth > -_BEFORE_MM) & strap.holds(near.place * step)
+        found = own_place & (deepest < _THICK_MM) & near.beside & (value < _FAINT_HU)
         if not found.any():
             continue
         k = near.where[0]
         usual = ndimage.median(value[found], k[found], np.arange(len(kind)))
         found &= value < usual[k] + _ALIKE_HU
+        # In corners of voxels, and where it slants, a strap is farther from the air in its slice than it is thick.
+        bare = from_air(labels, hu, near, step, _SOFT_FROM_AIR_MM, in_slice=False) < _SOFT_FROM_AIR_MM
+        found |= own_place & bare & (depth < _THICK_MM) & (value < _SOFT_HU)
         free, soft = kind != PATIENT, np.zeros(kind.shape, bool)
         soft[near.where] = found
         kind[reached(free, free | soft) & (kind == PATIENT)] = OTHER
