@@ -152,7 +152,8 @@ def _hair(
     backed &= away > _BLURRED_CELLS * cells.step_mm
     beside = np.where(backed, thick, min(thick, _PRESSED_MM))
     limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, beside), _HAIR_MM)
-    return loose & (near <= limit) & ~_foam(loose, foreign, air_hu, body, cells), thick
+    hair = components(loose & (near <= limit) & ~_foam(loose, foreign, air_hu, body, cells), cells, ALL_AROUND)
+    return hair.chosen(hair.touching(away > _BESIDE_MM)), thick
 
 
 def _foam(loose: np.ndarray, foreign: np.ndarray, air_hu: float, body: Body, cells: Cells) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy import ndimage
 from .body import Body
 from .faint import Equipment
 from .labels import PATIENT
-from .shapes import IN_SLICE, grow, reached, shrink, steps
+from .shapes import IN_SLICE, distance, grow, reached, shrink, steps
 
 SKIN_HU = -500
 """Half-way between air and skin."""
@@ -36,6 +36,9 @@ _COVER_MM, _ABOVE_HU, _ALL_OVER, _INSIDE_ML = 4.0, 100, 0.8, 5.0
 _UNDER_MM = 3.0
 """How far from equipment that may be."""
 
+_BARE_MM = 15.0
+"""So far from hair the skin is bare; nearer to it what is as faint as blurred skin may be hair."""
+
 _TRIM_HU = 30
 """What is no denser than air by that much is none of what it lies around."""
 
@@ -57,6 +60,9 @@ def onto_voxels(
     inner = shrink(body.mask, step, step)
     outer = grow(body.mask, step, step)
     core = shrink(body.mask, step, _UNDER_MM)
+    hairy = equipment.hair
+    if equipment.hairy:
+        hairy = body.head[:, None, None] & (not hairy.any() or distance(hairy, cells.spacing, _BARE_MM) < _BARE_MM)
     spread, deep = _nearest(kind), shrink(kind > 0, step, step)
     # What lies no farther out than the skin's own blur is no equipment that anything is pressed against.
     real = reached((kind > 0) & ~grow(body.mask, step, 3 * step), kind > 0, IN_SLICE)
@@ -90,9 +96,9 @@ def onto_voxels(
         found = (beside > 0) & (more | large(deep)) & ~patient
         if found.any():
             found = _trimmed(found, plane < equipment.air_hu + _TRIM_HU, patient)
-        if found.any() and not (body.head[cell] and equipment.hairy):
+        if found.any():
             pressed = patient & (plane <= (dense if body.head[cell] else _TISSUE_HU)) & ~large(core) & (large(wide) > 0)
-            pressed &= ~hair & (plane > equipment.faint_hu)
+            pressed &= ~large(hairy) & (plane > equipment.faint_hu)
             seeds = (found & large(against))[None]
             patient &= ~grow(seeds, pixel, _UNDER_MM, within=pressed[None])[0]
             found |= pressed & ~patient
