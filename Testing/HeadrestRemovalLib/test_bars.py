@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import support_headrests
-from HeadrestRemovalLib import cluster, equipment, evaluation, remove
+from HeadrestRemovalLib import cluster, equipment, evaluation, evaluation_cases, remove
 from HeadrestRemovalLib.labels import PATIENT
 
 
@@ -74,6 +74,10 @@ def test_hair_before_a_hard_holder_stays(kind, number, seed):
     row = row_of(support_headrests.case(kind, number, seed=seed))
     assert row.headrest_dice >= 0.975
     assert row.left_seen_percent <= 1
+
+
+def test_a_cushion_under_the_face_of_a_prone_patient_with_hair_goes():
+    assert row_of(evaluation_cases._prone(902)).left_seen_percent <= 1
 
 
 def test_a_faint_cushion_goes_up_to_its_ends_and_where_the_head_lies_deep_in_it():
