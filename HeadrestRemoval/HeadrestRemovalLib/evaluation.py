@@ -36,6 +36,7 @@ AIR_HU = -970
 
 RECIPE, RECIPE_LOW, CLUSTERING, NETWORK, BOTH = "recipe", "recipe at -300 HU", "clustering", "network", "both"
 METHODS = (RECIPE, RECIPE_LOW, CLUSTERING, NETWORK, BOTH)
+_WITH_NETWORK = (NETWORK, BOTH)
 """The recipe that users have today comes first, as it is and with the threshold that keeps fat and skin."""
 
 _log = logging.getLogger(__name__)
@@ -203,13 +204,13 @@ def _dice(found: np.ndarray, wanted: np.ndarray) -> float | None:
 
 def _usable(methods: Sequence[str]) -> list[str]:
     """The methods that can be run here: the network needs its model."""
-    if not {NETWORK, BOTH} & set(methods):
+    if not set(_WITH_NETWORK) & set(methods):
         return list(methods)
     try:
         from . import prediction
     except ImportError as error:
         _log.warning("Without the network: %s", error)
-        return [method for method in methods if method not in (NETWORK, BOTH)]
+        return [method for method in methods if method not in _WITH_NETWORK]
     del prediction
     return list(methods)
 
@@ -220,14 +221,18 @@ def _usable(methods: Sequence[str]) -> list[str]:
 @click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only this; may be repeated.")
 @click.option("--kind", "kinds", multiple=True, help="Only this class of case; may be repeated.")
 @click.option("--every", default=1, show_default=True, help="Take only each so many of the cases.")
-@click.option("--fresh", is_flag=True, help="The cases of people on whom no rule was ever set.")
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="The cases of people on whom no rule was ever set; without the network.",
+)
 @click.option("--document/--no-document", default=True, help="Write Docs/Headrest.md and its picture.")
 def main(
     data: Path, file: Path, methods: tuple[str, ...], kinds: tuple[str, ...], every: int, fresh: bool, document: bool
 ) -> None:  # fmt: skip
     """Measure the removal of headrests on cases whose truth is known."""
     have = {(row.case, row.method) for row in read_rows(file)}
-    wanted = _usable(methods or METHODS)
+    wanted = [method for method in _usable(methods or METHODS) if not (fresh and method in _WITH_NETWORK)]
     for maker in evaluation_cases.all_cases(data, every, fresh):
         case = maker()
         if kinds and case.kind not in kinds:

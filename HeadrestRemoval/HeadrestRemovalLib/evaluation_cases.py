@@ -26,10 +26,15 @@ HEADS = ("hn10", "hn101", "hn124", "hn144", "hn146", "hn172", "hn182", "hn187")
 BODIES = ("ga02", "ga03")
 """Real people whose outline is known and who are held out from training (``split``)."""
 
-FRESH_HEADS = ("hn21", "hn304", "hn311", "hn315", "hn324", "hn66", "hn7", "hn83")
-"""More of them, on whose composed cases no rule was ever set: they tell what the rules are worth on others."""
+MORE_HEADS = ("hn21", "hn304", "hn311", "hn315", "hn324", "hn66", "hn7", "hn83")
+"""More of them, so that no shape meets a single person only."""
 
-FIRST_SEED, FRESH_SEED = 900, 800
+FRESH_HEADS = ("hn309", "hn312", "hn31", "hn60", "hn332", "hn95", "hn4", "hn82")
+"""On whose composed cases no rule was ever set: they tell what the rules are worth on others. Since the network was
+trained on them, only the other methods are measured.
+"""
+
+FIRST_SEED, MORE_SEED, FRESH_SEED = 900, 800, 700
 """Of the phantoms, likewise."""
 
 LEFT_OUT = {
@@ -205,22 +210,24 @@ def real_body(data: Path, name: str) -> Patient:
 
 
 def all_cases(data: Path | None, every: int = 1, fresh: bool = False) -> Iterator[Callable[[], Case]]:
-    """Makers of all cases, phantom first; each case is made when it is asked for.
+    """Makers of all cases; each case is made when it is asked for.
 
     Args:
         data: folder of the real scans, or None for the phantom alone.
         every: take only each so many.
         fresh: those of people on whom no rule was ever set, instead of the others.
     """
-    seed, heads, bodies = (FRESH_SEED, FRESH_HEADS, ()) if fresh else (FIRST_SEED, HEADS, BODIES)
-    makers = [*phantom_cases(seed), *(composed_cases(data, heads, bodies) if data else ())]
+    known = ((FIRST_SEED, HEADS, BODIES), (MORE_SEED, MORE_HEADS, ()))
+    makers: list[Callable[[], Case]] = []
+    for seed, heads, bodies in ((FRESH_SEED, FRESH_HEADS, ()),) if fresh else known:
+        makers += [*phantom_cases(seed), *(composed_cases(data, heads, bodies) if data else ())]
     yield from makers[::every]
 
 
 def is_fresh(person: str) -> bool:
     """Whether no rule was ever set on the cases of a person."""
     kind, _, seed = person.partition(" ")
-    return person in FRESH_HEADS or (kind == "phantom" and FRESH_SEED <= int(seed) < FIRST_SEED)
+    return person in FRESH_HEADS or (kind == "phantom" and FRESH_SEED <= int(seed) < MORE_SEED)
 
 
 def phantom_cases(first: int = FIRST_SEED) -> list[Callable[[], Case]]:

@@ -272,7 +272,8 @@ def _fresh(rows: Sequence[Row]) -> list[str]:
         "The rules of clustering were set with the cases above in view, so that their figures flatter it. These"
         f" {len({row.case for row in rows})} cases of {len(people)} other people"
         f" ({len([name for name in people if name.startswith('phantom')])} of them phantoms) were measured once the"
-        " rules stood. They are made in the same way, so that they say nothing of equipment of other kinds.",
+        " rules stood. They are made in the same way, so that they say nothing of equipment of other kinds. The network"
+        " was trained on the heads among them, so that it is not measured here.",
         "",
         *(f"#{line}" if line.startswith("## ") else line for line in lines),
     ]
