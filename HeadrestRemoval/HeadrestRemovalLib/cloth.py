@@ -24,8 +24,8 @@ _DENSE_HU = (-800, -450)
 _EVEN_HU = 200
 """The middle half of it is as even as this."""
 
-_FAINT_HU = -850
-"""What is fainter is air, or cloth blurred with it."""
+_FAINT_HU, _SKIN_HU = -850, -300
+"""What is fainter is air, or cloth blurred with it; what is denser than the latter is skin, however dense the cloth."""
 
 _REACH_MM = 8.0
 """So wide is what lies between cloth and skin where the body narrows steeply."""
@@ -56,7 +56,8 @@ def take(body: Body, kind: np.ndarray, cells: Cells) -> Body:
     low, cloth_hu, high = np.percentile(cells.hu[layer], [25, 50, 75])
     if not _DENSE_HU[0] < cloth_hu < _DENSE_HU[1] or high - low > _EVEN_HU:
         return body
-    blurred = (cells.hu > _FAINT_HU) & (cells.hu < cloth_hu / 2) & ~body.solid & ~body.padding & ~holes(skin)
+    blurred = (cells.hu > _FAINT_HU) & (cells.hu < min(cloth_hu / 2, _SKIN_HU)) & ~body.solid
+    blurred &= ~body.padding & ~holes(skin)
     blurred[body.head] = False
     # The cloth goes on along the skin as far as more than blurred skin lies there.
     cloth = reached(cloth, cloth | (blurred & ~beside & grow(skin, step, _REACH_MM)), ALL_AROUND)

@@ -15,7 +15,7 @@ OUT = np.hypot((J - 45) * 1.3, ALONG - 55) - np.clip(65 - K, 0, 45)
 """Cells from the skin of a trunk that narrows by a cell from slice to slice once K is above 20."""
 
 
-def scene(sheet_hu, thick=2, front=45, spread_hu=40):
+def scene(sheet_hu, thick=2, front=45, spread_hu=40, skin=0.3):
     """A trunk whose skin is blurred by a cell, and a sheet over its front.
 
     Args:
@@ -23,6 +23,7 @@ def scene(sheet_hu, thick=2, front=45, spread_hu=40):
         thick: cells.
         front: up to this row it lies on the trunk.
         spread_hu: standard deviation of its HU.
+        skin: share of it in the cells beside the skin.
 
     Returns:
         Patient, kind and cells as they come from what was done before, and what of the sheet is taken for skin.
@@ -31,7 +32,7 @@ def scene(sheet_hu, thick=2, front=45, spread_hu=40):
     sheet = (OUT >= 0) & (OUT - thick < 1) & (J - front < 0)
     hu = np.where(sheet, random.normal(sheet_hu, spread_hu, SHAPE), -1000)
     rim = (OUT >= 0) & (OUT < 1)
-    hu = np.where(rim, 0.7 * hu, hu)  # a third is skin
+    hu = np.where(rim, (1 - skin) * hu, hu)
     hu = np.where(OUT < 0, 0, hu)
     solid, mask = OUT < 0, OUT < 1
     mask[1:] |= (OUT[:-1] < 0) & (hu[1:] > -900)  # ends of the body, as they are taken for blurred
@@ -56,6 +57,14 @@ def test_gowns_cuffs_and_haze_change_nothing(case):
     before = kind.copy()
     assert cloth.take(body, kind, cells) is body
     assert np.array_equal(kind, before)
+
+
+def test_what_is_as_dense_as_skin_stays_beneath_dense_cloth():
+    body, kind, cells, blurred = scene(-480, skin=0.45)
+    after = cloth.take(body, kind, cells)
+    dense = cells.hu > -300
+    assert np.count_nonzero(dense & blurred) > 1000
+    assert np.array_equal(after.mask & dense, body.mask & dense)
 
 
 def test_where_the_blanket_was_taken_for_the_table_it_goes_on():
