@@ -17,11 +17,12 @@ def bounding_box(
         spacing: mm along i, j and k.
         margin_mm: rounded up to whole cells.
     """
-    ranges = []
-    for axis, step in zip(range(mask.ndim), spacing[mask.ndim - 1 :: -1]):
-        places = np.flatnonzero(mask.any(axis=tuple(set(range(mask.ndim)) - {axis})))
+    ranges, rest = [], mask
+    for step in spacing[mask.ndim - 1 :: -1]:
+        places = np.flatnonzero(rest.any(axis=tuple(range(1, rest.ndim))))
         if not places.size:
             return (slice(0, 0),) * mask.ndim
         margin = int(np.ceil(margin_mm / step))
-        ranges.append(slice(max(int(places[0]) - margin, 0), min(int(places[-1]) + 1 + margin, mask.shape[axis])))
+        ranges.append(slice(max(int(places[0]) - margin, 0), min(int(places[-1]) + 1 + margin, len(rest))))
+        rest = rest.any(axis=0)
     return tuple(ranges)

@@ -6,7 +6,7 @@ little more, and the spacing changes no answer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,10 @@ class Cells:
     hu: np.ndarray
     spacing: tuple[float, float, float]
     factors: tuple[int, int, int]
+
+    def part(self, box: tuple[slice, ...]) -> Cells:
+        """The cells in ranges of k, j, i."""
+        return replace(self, hu=self.hu[box])
 
     @property
     def millilitres(self) -> float:
@@ -87,7 +91,7 @@ def enlarge(plane: np.ndarray, factors: tuple[int, int, int], shape: tuple[int, 
         factors: voxels in a cell along k, j, i.
         shape: (j, i) of the voxels.
     """
-    return np.repeat(np.repeat(plane, factors[1], axis=0), factors[2], axis=1)[: shape[0], : shape[1]]
+    return np.repeat(np.repeat(plane, factors[2], axis=1), factors[1], axis=0)[: shape[0], : shape[1]]
 
 
 def interpolation(size: int, factor: int, cells: int) -> np.ndarray:

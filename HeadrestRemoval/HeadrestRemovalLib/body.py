@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells
 from CTVolumeLib.errors import CTError
 from scipy import ndimage
@@ -39,6 +40,9 @@ part. Folds of skin are so only where they are blurred, and lie beside the rest 
 
 _WALL_MM, _SKIN_HU = 10.0, -550
 _BLURRED_HU, _NEARLY_HU, _END_MM, _BEYOND_SHARE, _TABLE_SHARE = -850, -320, 4.0, 0.5, (0.5, 0.9)
+_BESIDE_MM = 20.0
+"""Air that goes on farther than this beside the body is all around it."""
+
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU, _CUT_LUNG_MEAN_HU = (-960, -450), (-945, -450)
 _CAVITY_SHARE = 0.7
@@ -137,13 +141,12 @@ def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) 
     like &= ~_behind_equipment(parts, main, explained(solid & ~thick, cells))
     # Of a piece of equipment most is thin or unlike; of an elbow or a breast that reaches into the scan nearly nothing.
     rest = solid & ~largest
-    whole, count = ndimage.label(rest, ALL_AROUND)
-    flesh = grow(parts.chosen(like), cells.step_mm, OPEN_MM + cells.step_mm, within=solid)
-    share = np.bincount(whole[flesh], minlength=count + 1) / np.maximum(np.bincount(whole.ravel()), 1)
+    whole = components(rest, cells, ALL_AROUND)
+    share = whole.share(grow(parts.chosen(like), cells.step_mm, OPEN_MM + cells.step_mm, within=solid))
     belongs = np.zeros(parts.count + 1)
     for number, box in enumerate(parts.boxes, start=1):
         if like[number] and number != main:
-            inside = whole[box][parts.labels[box] == number]
+            inside = whole.labels[box][parts.labels[box] == number]
             belongs[number] = share[np.bincount(inside[inside > 0], minlength=1).argmax()] if inside.any() else 1.0
     # An arm or a hand that lies on equipment holds bone.
     sure = (parts.millilitres > _SURE_ML) & (parts.bone > 0.03)
@@ -187,27 +190,22 @@ def _behind_equipment(parts: Components, main: int, steady: np.ndarray) -> np.nd
 
 def _small_holes(solid: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: holes in slices that are no wider than a nostril or an ear canal."""
-    labels, _ = ndimage.label(~solid, IN_SLICE)
-    sizes = np.bincount(labels.ravel()) * cells.step_mm**2
-    small = sizes < _HOLE_MM2
-    small[0] = False
-    return small[labels]
+    near = np.zeros_like(solid)
+    near[bounding_box(solid, cells.spacing, _BESIDE_MM)] = True
+    air = components(near & ~solid, cells, IN_SLICE)
+    return air.chosen(air.sizes * cells.step_mm**2 < _HOLE_MM2)
 
 
 def _with_thin_walls(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.ndarray:
     """The body with lungs that it surrounds for the most part, and with the thin wall of the rest, the chest's."""
-    hollow = holes(solid | body) & ~solid
-    labels, count = ndimage.label(hollow, IN_SLICE)
-    beside = np.where(labels == 0, ndimage.grey_dilation(labels, footprint=IN_SLICE), 0)
-    wall = np.bincount(beside[solid], minlength=count + 1)
-    own = np.bincount(beside[body & solid], minlength=count + 1)
-    lung = hollow & (cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])
-    dense = np.bincount(labels[lung], minlength=count + 1)
-    inside = own > _WALL_SHARE * np.maximum(wall, 1)
-    inside &= dense > _LUNG_SHARE * np.bincount(labels.ravel(), minlength=count + 1)
-    inside[0] = False
-    body = body | inside[labels]
-    return body | (grow(inside[labels], cells.step_mm, _WALL_MM, within=solid) & solid)
+    hollow = components(holes(solid | body) & ~solid, cells, IN_SLICE)
+    box = bounding_box(hollow.labels > 0, margin_mm=1)
+    beside = ndimage.grey_dilation(hollow.labels[box], footprint=IN_SLICE)
+    wall = np.bincount(beside[solid[box]], minlength=hollow.count + 1)
+    own = np.bincount(beside[(body & solid)[box]], minlength=hollow.count + 1)
+    lung = hollow.share((cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])) > _LUNG_SHARE
+    inside = hollow.chosen((own > _WALL_SHARE * np.maximum(wall, 1)) & lung)
+    return body | inside | (grow(inside, cells.step_mm, _WALL_MM, within=solid) & solid)
 
 
 def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
@@ -225,7 +223,7 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
     parts = components(own, cells, ALL_AROUND)
     near = grow(body, cells.step_mm, cells.step_mm)
     touches = parts.touching(near)
-    away = distance(body, cells.spacing, _EAR_MM)
+    away = distance(body, cells.spacing, _EAR_MM, own)
     farthest, nearest = parts.highest(away), -parts.highest(-away)
     small = touches & (farthest < _EAR_MM) & (parts.millilitres < _EAR_ML)
     on_head = parts.touching(np.broadcast_to(head[:, None, None], body.shape))
@@ -264,11 +262,9 @@ def _blurred_ends(body: np.ndarray, faint: np.ndarray, cells: Cells) -> np.ndarr
     count = max(1, round(_END_MM / cells.spacing[2]))
     ends = grow_along(body, count)
     near = ends | grow(body, cells.step_mm, cells.step_mm)
-    labels, number = ndimage.label(faint, IN_SLICE)
-    beyond = np.bincount(labels[faint & ~near], minlength=number + 1)
-    own = beyond < _BEYOND_SHARE * np.maximum(np.bincount(labels.ravel(), minlength=number + 1), 1)
-    own[0] = False
-    return ends & faint & (own[labels] | (cells.hu > _NEARLY_HU))
+    parts = components(faint, cells, IN_SLICE)
+    own = parts.chosen(parts.share(~near) < _BEYOND_SHARE)
+    return ends & faint & (own | (cells.hu > _NEARLY_HU))
 
 
 def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarray) -> np.ndarray:
@@ -278,15 +274,13 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
     """
     # At the rim of a round field walls are half padding, so that the lung would go on into the air along it.
     rim = ndimage.binary_dilation(padding, iterations=_HALF_PADDING)
-    labels, count = ndimage.label(~(solid | body) & ~rim, IN_SLICE)
-    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count + 1), 1)
+    between = _between(body)
+    near = np.zeros_like(body)
+    near[bounding_box(between, cells.spacing, _BESIDE_MM)] = True
+    parts = components(near & ~(solid | body | rim), cells, IN_SLICE)
     # The mean tells emphysema, of which much is as faint as air, from air, of which nothing is denser.
-    mean = np.bincount(labels.ravel(), cells.hu.ravel(), count + 1) / sizes
-    held = np.bincount(labels[_between(body)], minlength=count + 1) / sizes
-    chosen = (mean > _CUT_LUNG_MEAN_HU[0]) & (mean < _CUT_LUNG_MEAN_HU[1]) & (held > 0.8)
-    chosen &= sizes * cells.step_mm**2 > 100
-    chosen[0] = False
-    lungs = chosen[labels]
+    like = (parts.mean_hu > _CUT_LUNG_MEAN_HU[0]) & (parts.mean_hu < _CUT_LUNG_MEAN_HU[1])
+    lungs = parts.chosen(like & (parts.share(between) > 0.8) & (parts.sizes * cells.step_mm**2 > 100))
     return lungs | (grow(lungs, 1.0, _HALF_PADDING) & ~solid & rim & ~padding)
 
 
@@ -302,5 +296,7 @@ def _open_cavities(inside: np.ndarray, body: np.ndarray, head: np.ndarray, cells
 
 def _between(body: np.ndarray, axis: int = 1) -> np.ndarray:
     """(k, j, i) bool: what has body before and behind it, or on both sides (``axis`` 2)."""
-    ahead = np.maximum.accumulate(body, axis=axis)
-    return ahead & np.flip(np.maximum.accumulate(np.flip(body, axis), axis=axis), axis)
+    result, box = np.zeros_like(body), bounding_box(body)
+    ahead = np.maximum.accumulate(body[box], axis=axis)
+    result[box] = ahead & np.flip(np.maximum.accumulate(np.flip(body[box], axis), axis=axis), axis)
+    return result

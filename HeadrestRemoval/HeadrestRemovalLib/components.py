@@ -10,6 +10,8 @@ from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
+from .shapes import numbered
+
 FAT_HU, MUSCLE_HU, BONE_HU = (-160, -30), (-10, 130), 180
 
 
@@ -32,30 +34,29 @@ class Components:
     @cached_property
     def boxes(self) -> list[tuple[slice, slice, slice]]:
         """(count,) ranges of k, j, i of the components 1 to ``count``."""
-        return ndimage.find_objects(self.labels)
+        start = [side.start for side in self.box]
+        found = ndimage.find_objects(self.labels[self.box]) if self.count else []
+        return [tuple(slice(one.start + at, one.stop + at) for one, at in zip(box, start)) for box in found]
 
     @cached_property
     def sizes(self) -> np.ndarray:
         """(count + 1,) cells."""
-        return np.bincount(self.labels[self.box].ravel(), minlength=self.count + 1)
+        return np.bincount(self._numbers, minlength=self.count + 1)
 
     @cached_property
     def millilitres(self) -> np.ndarray:
         """(count + 1,) volumes."""
-        sizes = self.sizes.astype(float)
-        sizes[0] = 0
-        return sizes * self.cells.millilitres
+        return self.sizes * self.cells.millilitres
 
     @cached_property
     def mean_hu(self) -> np.ndarray:
         """(count + 1,) mean HU."""
-        return self._mean(self._values[1])
+        return self._mean(self._hu)
 
     @cached_property
     def sd_hu(self) -> np.ndarray:
         """(count + 1,) standard deviations of HU."""
-        hu = self._values[1]
-        return np.sqrt(np.maximum(self._mean(hu * hu) - self.mean_hu**2, 0))
+        return np.sqrt(np.maximum(self._mean(self._hu * self._hu) - self.mean_hu**2, 0))
 
     @cached_property
     def fat(self) -> np.ndarray:
@@ -82,10 +83,8 @@ class Components:
 
     def highest(self, values: np.ndarray) -> np.ndarray:
         """(count + 1,) highest of (k, j, i) values in each component."""
-        numbers, values = self.labels[self.box].ravel(), values[self.box].ravel()
-        where = np.flatnonzero(numbers)
         result = np.full(self.count + 1, -np.inf)
-        np.maximum.at(result, numbers[where], values[where])
+        np.maximum.at(result, self._numbers, values[self.box][self._own].astype(float))
         return result
 
     def chosen(self, which: np.ndarray) -> np.ndarray:
@@ -94,28 +93,33 @@ class Components:
         Args:
             which: (count + 1,) bool.
         """
-        which = which.copy()
-        which[0] = False
         result = np.zeros(self.labels.shape, bool)
-        result[self.box] = which[self.labels[self.box]]
+        result[self.box][self._own] = which[self._numbers]
         return result
 
     @cached_property
-    def _values(self) -> tuple[np.ndarray, np.ndarray]:
-        """Number and HU of each cell of the components."""
-        numbers = self.labels[self.box].ravel()
-        where = np.flatnonzero(numbers)
-        return numbers[where], self.cells.hu[self.box].ravel()[where].astype(np.float64)
+    def _own(self) -> np.ndarray:
+        """(k, j, i) bool: what of the box is in a component."""
+        return self.labels[self.box] > 0
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        """(n,) numbers of the cells of the components."""
+        return self.labels[self.box][self._own]
+
+    @cached_property
+    def _hu(self) -> np.ndarray:
+        """(n,) HU of these cells."""
+        return self.cells.hu[self.box][self._own].astype(np.float64)
 
     def _mean(self, values: np.ndarray) -> np.ndarray:
-        return np.bincount(self._values[0], values, self.count + 1) / np.maximum(self.sizes, 1)
+        return np.bincount(self._numbers, values, self.count + 1) / np.maximum(self.sizes, 1)
 
     def _between(self, low: float, high: float) -> np.ndarray:
-        hu = self._values[1]
-        return self._mean((hu > low) & (hu < high))
+        return self._mean((self._hu > low) & (self._hu < high))
 
     def _inside(self, mask: np.ndarray) -> np.ndarray:
-        return np.bincount(self.labels[self.box][mask[self.box]], minlength=self.count + 1)
+        return np.bincount(self._numbers[mask[self.box][self._own]], minlength=self.count + 1)
 
 
 def components(mask: np.ndarray, cells: Cells, around: np.ndarray | None = None) -> Components:
@@ -124,9 +128,8 @@ def components(mask: np.ndarray, cells: Cells, around: np.ndarray | None = None)
     Args:
         mask: (k, j, i) bool on the cells.
         cells: for HU and spacing.
-        around: which neighbours belong together; None for the six with a common face, ``shapes.IN_SLICE`` for
-            components of each slice.
+        around: which neighbours belong together, as ``shapes.numbered`` has it.
     """
     labels, box = np.zeros(mask.shape, np.int32), bounding_box(mask)
-    labels[box], count = ndimage.label(mask[box], around)
+    labels[box], count = numbered(mask[box], around)
     return Components(labels, count, box, cells)

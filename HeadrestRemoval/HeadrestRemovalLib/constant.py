@@ -6,7 +6,9 @@ Tables may lean against the slices, as after a gantry tilt, so the lean is measu
 from __future__ import annotations
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .shapes import grow
 
@@ -40,34 +42,45 @@ def presence(
         hidden: (k, j, i) bool or None: places that tell nothing, since the patient is there; what is known of at least
             ``SHORTEST_MM`` counts.
     """
-    count = len(mask)
+    count, result = len(mask), np.zeros(mask.shape, np.float32)
     window = max(3, round(WINDOW_MM / cells.spacing[2]))
     if count * cells.spacing[2] < SHORTEST_MM or not mask.any():
-        return np.zeros(mask.shape, np.float32)
+        return result
     shifts = shifts_of(mask, cells.spacing[2], cells.spacing[1])
-    wide = shifted(grow(mask, cells.step_mm, cells.step_mm) if beside else mask, -shifts)
+    wide = grow(mask, cells.step_mm, cells.step_mm) if beside else mask
+    _, rows, columns = bounding_box(wide)
+    box = (slice(None), slice(None) if shifts.any() else rows, columns)
+    wide = shifted(wide[box], -shifts)
     window = min(window, count)
     starts = np.clip(np.arange(count) - window // 2, 0, count - window)
-    share = _sums(wide, starts, window)
+    share = sums(wide, starts, starts + window)
     if hidden is None:
         share /= window
     else:
-        known = window - _sums(shifted(hidden, -shifts) & ~wide, starts, window)
+        known = window - sums(shifted(hidden[box], -shifts) & ~wide, starts, starts + window)
         share /= np.maximum(known, min(window, round(SHORTEST_MM / cells.spacing[2])))
-    return shifted(share, shifts)
+    result[box] = shifted(share, shifts)
+    return result
 
 
-def _sums(mask: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
-    """(k, j, i) float32: in how many of the slices from each start on there is some of a mask at a place."""
-    sums = np.empty(mask.shape, np.float32)
-    total, first = mask[:window].sum(axis=0, dtype=np.int16), 0
-    for k, start in enumerate(starts):
-        for leaving in range(first, start):
-            total += mask[leaving + window]
-            total -= mask[leaving]
-        first = start
-        sums[k] = total
-    return sums
+def sums(array: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """(n, j, i) float32 sums over the slices from each of n starts to before each stop.
+
+    Args:
+        array: (k, j, i) bool or numbers.
+        starts: (n,) ascending, as the stops are.
+        stops: (n,)
+    """
+    result = np.empty((len(starts), *array.shape[1:]), np.float32)
+    total, first, last = np.zeros(array.shape[1:], np.int16 if array.dtype == bool else np.float64), 0, 0
+    for one, start, stop in zip(result, starts, stops):
+        for k in range(last, stop):
+            total += array[k]
+        for k in range(first, start):
+            total -= array[k]
+        first, last = start, stop
+        one[...] = total
+    return result
 
 
 def shifts_of(mask: np.ndarray, slice_mm: float, row_mm: float) -> np.ndarray:
@@ -75,9 +88,11 @@ def shifts_of(mask: np.ndarray, slice_mm: float, row_mm: float) -> np.ndarray:
     z = (np.arange(len(mask)) - len(mask) // 2) * slice_mm / row_mm
     best, found = -1.0, np.zeros(len(mask), int)
     profile = mask.sum(axis=2, dtype=np.int32)  # rows suffice: tables lean in the plane of k and j
+    most = int(np.rint(_LEANS.max() * np.abs(z).max()))
+    moved = sliding_window_view(np.pad(profile, ((0, 0), (most, most))), profile.shape[1], axis=1)
     for lean in sorted(_LEANS, key=abs):
         shifts = np.rint(lean * z).astype(int)
-        overlap = float((shifted(profile, -shifts).sum(axis=0).astype(float) ** 2).sum())
+        overlap = float((moved[np.arange(len(mask)), most + shifts].sum(axis=0).astype(float) ** 2).sum())
         if overlap > best * 1.02:
             best, found = overlap, shifts
     return found

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells
 from scipy import ndimage
 
 from .body import Body
 from .components import components
 from .constant import presence
-from .shapes import ALL_AROUND, distance, grow, grow_along
+from .shapes import ALL_AROUND, distance, grow, grow_along, reached
 
 AIR_HU = (-1015, -850)
 """Where the peak of air lies: scanners are off by as much, and beneath is padding."""
@@ -56,6 +57,9 @@ _SMOOTH_HU, _EVEN_HU, _END_MM = 30.0, 45.0, 8.0
 
 _FOAM_ML, _FOAM_SD_HU = 2.0, 25.0
 """Foam that lies alone is more than this, denser than haze, and as even as noise lets it be."""
+
+_AROUND_CELLS = 3
+"""What is no farther from hair than so many cells may tell what it is."""
 
 _FOREIGN_ML = 20.0
 """As much of a piece of equipment lies farther from the head than hair goes."""
@@ -144,22 +148,24 @@ def _hair(
     foreign = own.chosen(own.share(far) * own.millilitres > _FOREIGN_ML) & (steady | far) | body.thin
     steady = steady & foreign
     loose = faint & ~steady & ~far
-    away = distance(foreign, cells.spacing, _FREE_MM)
+    away = distance(foreign, cells.spacing, _FREE_MM, ~far)
     thick = _thickness(faint, near, away, body, cells.step_mm)
-    parts = components(loose | foreign, cells)
-    joined = parts.touching(foreign)[parts.labels]
-    backed = distance(body.thin, cells.spacing, _BESIDE_MM + _EDGE_MM) < away + _EDGE_MM
-    backed &= away > _BLURRED_CELLS * cells.step_mm
+    hard = distance(body.thin, cells.spacing, _BESIDE_MM + _EDGE_MM, loose)
+    # A shoulder that a slice shows in part is as smooth as foam.
+    rough = loose & grow_along(body.mask, max(1, round(_END_MM / cells.spacing[2])))
+    hair, box = np.zeros_like(loose), bounding_box(loose, cells.spacing, _AROUND_CELLS * max(cells.spacing))
+    loose, foreign, near, away, hard = (array[box] for array in (loose, foreign, near, away, hard))
+    joined = reached(foreign, loose | foreign)
+    backed = (hard < away + _EDGE_MM) & (away > _BLURRED_CELLS * cells.step_mm)
     beside = np.where(backed, thick, min(thick, _PRESSED_MM))
     limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, beside), _HAIR_MM)
-    hair = components(loose & (near <= limit) & ~_foam(loose, foreign, air_hu, body, cells), cells, ALL_AROUND)
-    return hair.chosen(hair.touching(away > _BESIDE_MM)), thick
+    found = loose & (near <= limit) & ~_foam(loose & ~rough[box], foreign, air_hu, cells.part(box))
+    hair[box] = reached(away > _BESIDE_MM, found, ALL_AROUND)
+    return hair, thick
 
 
-def _foam(loose: np.ndarray, foreign: np.ndarray, air_hu: float, body: Body, cells: Cells) -> np.ndarray:
+def _foam(loose: np.ndarray, foreign: np.ndarray, air_hu: float, cells: Cells) -> np.ndarray:
     """Of what may be hair that which is as smooth as hair is not, and lies against equipment or is like foam itself."""
-    # A shoulder that a slice shows in part is smooth, too.
-    loose = loose & ~grow_along(body.mask, max(1, round(_END_MM / cells.spacing[2])))
     size = (1, 3, 3)
     hu = cells.hu.astype(np.float32)
     variance = ndimage.uniform_filter(hu * hu, size) - ndimage.uniform_filter(hu, size) ** 2
@@ -174,10 +180,11 @@ def _foam(loose: np.ndarray, foreign: np.ndarray, air_hu: float, body: Body, cel
 
 def _thickness(faint: np.ndarray, near: np.ndarray, away: np.ndarray, body: Body, step: float) -> float:
     """Mm of hair where there is nothing but air around it, 0 for a bald head; a guess where it is nowhere free."""
-    free = (away > _FREE_MM) & body.scalp[:, None, None] & ~body.mask
+    free = (away > _FREE_MM) & body.scalp[:, None, None] & ~body.mask & (near <= _LONG_MM + 2.0)
+    near, faint = near[free], faint[free]
     thick = 0.0
     for low in np.arange(1.5 * step, _LONG_MM, 2.0):  # nearer than that is the blurred edge of the skin
-        shell = free & (near > low) & (near <= low + 2.0)
+        shell = (near > low) & (near <= low + 2.0)
         cells = np.count_nonzero(shell)
         if cells < 200:
             return max(thick, _PRESSED_MM)

@@ -12,7 +12,7 @@ from CTVolumeLib.cells import Cells
 from .body import Body
 from .components import components
 from .constant import presence
-from .labels import HEADREST, OTHER, TABLE
+from .labels import EQUIPMENT, HEADREST, OTHER, TABLE
 from .shapes import ALL_AROUND, grow
 
 _BACK_MM = 30.0
@@ -119,7 +119,8 @@ def _wide(mask: np.ndarray, step: float) -> np.ndarray:
 def _of_one_kind(kind: np.ndarray, cells: Cells) -> np.ndarray:
     """Small parts get the kind that most of them have."""
     parts = components(kind > 0, cells, ALL_AROUND)
-    counts = np.stack([np.bincount(parts.labels[kind == one], minlength=parts.count + 1) for one in range(5)])
-    commonest = counts.argmax(axis=0).astype(np.uint8)
-    small = parts.millilitres < _SMALL_ML
-    return np.where(small[parts.labels] & (kind > 0), commonest[parts.labels], kind)
+    commonest = np.argmax([parts.share(kind == one) for one in range(max(EQUIPMENT) + 1)], axis=0)
+    small = parts.chosen(parts.millilitres < _SMALL_ML)
+    result = kind.copy()
+    result[small] = commonest[parts.labels[small]]
+    return result

@@ -45,6 +45,17 @@ def test_shares_and_choices(cells, mask):
     assert not parts.chosen(np.arange(parts.count + 1) == 0).any()  # 0 is no component
 
 
+def test_boxes_are_those_in_the_whole_scan(cells):
+    mask = np.zeros(cells.hu.shape, bool)
+    mask[1:3, 4:6, 7:9] = mask[4, 10, 12:15] = True
+    parts = components(mask, cells)
+    assert parts.boxes == [(slice(1, 3), slice(4, 6), slice(7, 9)), (slice(4, 5), slice(10, 11), slice(12, 15))]
+    none = components(np.zeros_like(mask), cells)
+    assert none.boxes == []
+    assert none.sizes.tolist() == [0]
+    assert not none.chosen(np.ones(1, bool)).any()
+
+
 def test_neighbours(cells):
     mask = np.zeros(cells.hu.shape, bool)
     mask[0, 0, 0] = mask[1, 0, 0] = mask[2, 1, 1] = True

@@ -61,6 +61,27 @@ def test_slices_that_the_patient_hides_do_not_count():
     assert np.array_equal(constant.presence(mask, scan, hidden=np.zeros_like(mask)), constant.presence(mask, scan))
 
 
+def test_what_leans_out_of_the_picture_is_lost_and_nothing_else():
+    scan = cells()
+    mask = np.zeros(scan.hu.shape, bool)
+    for k in range(40):
+        row = 45 + round(0.5 * (k - 20) * 2)
+        mask[k, max(row, 0) : row + 3, 20:30] = True
+    share = constant.presence(mask, scan, beside=False)
+    assert not mask[39].any()  # the last slices hold nothing of it
+    assert share[mask].min() > 0.4
+    assert not share[:, :, :20].any()
+
+
+def test_sums_over_slices():
+    array = np.random.default_rng(5).integers(-1000, 1000, (9, 3, 4))
+    starts, stops = np.array([0, 0, 2, 5]), np.array([1, 4, 9, 9])
+    wanted = [array[start:stop].sum(axis=0) for start, stop in zip(starts, stops)]
+    assert np.array_equal(constant.sums(array.astype(np.float32), starts, stops), wanted)
+    wanted = [np.count_nonzero(array[start:stop] > 0, axis=0) for start, stop in zip(starts, stops)]
+    assert np.array_equal(constant.sums(array > 0, starts, stops), wanted)
+
+
 def test_in_a_short_scan_nothing_can_be_told():
     scan = cells(5)
     assert not constant.explained(np.ones(scan.hu.shape, bool), scan).any()
