@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
+from scipy import linalg, sparse
 
 _STIFFNESS_MM4 = 26.0
 """Evens out what is as small as a voxel, and no more."""
@@ -24,6 +23,8 @@ def fit(height: np.ndarray, weight: np.ndarray, where: np.ndarray, size: tuple[f
     Returns:
         (k, i) mm, the mean of what is known outside of ``where``.
     """
+    if np.count_nonzero(where.any(axis=0)) > np.count_nonzero(where.any(axis=1)):
+        return fit(height.T, weight.T, where.T, size[::-1]).T  # numbered across the shorter side neighbours are nearer
     number = np.full(height.shape, -1)
     number[where] = np.arange(np.count_nonzero(where))
     unit = min(size)
@@ -42,8 +43,18 @@ def fit(height: np.ndarray, weight: np.ndarray, where: np.ndarray, size: tuple[f
     # The last term keeps samples that nothing is joined to from being undetermined.
     matrix = known + _STIFFNESS_MM4 / unit**4 * (bend.T @ bend) + 1e-9 * sparse.identity(bend.shape[1])
     result = np.full(height.shape, mean)
-    result[where] += linalg.spsolve(matrix.tocsc(), known @ (height[where] - mean))
+    result[where] += _solved(matrix.tocoo(), known @ (height[where] - mean))
     return result
+
+
+def _solved(matrix: sparse.coo_matrix, values: np.ndarray) -> np.ndarray:
+    """(n,) x of matrix x = values; neighbours have near numbers, so that all that is not 0 lies near the diagonal."""
+    above = matrix.row <= matrix.col
+    row, column = matrix.row[above], matrix.col[above]
+    width = int((column - row).max(initial=0))
+    bands = np.zeros((width + 1, len(values)))
+    bands[width + row - column, column] = matrix.data[above]
+    return linalg.solveh_banded(bands, values, overwrite_ab=True, overwrite_b=True)
 
 
 def _sums(samples: Sequence[np.ndarray], factors: np.ndarray, count: int) -> sparse.csr_matrix:
