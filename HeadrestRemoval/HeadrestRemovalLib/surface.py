@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from CTVolumeLib.boxes import bounding_box
 from CTVolumeLib.cells import Cells, enlarge
-from scipy import ndimage
 
 from .body import Body
 from .faint import Equipment
 from .labels import PATIENT
-from .shapes import IN_SLICE, distance, grow, reached, shrink, steps
+from .shapes import IN_SLICE, distance, grow, reached, shrink, steps, widened
 
 SKIN_HU = -500
 """Half-way between air and skin."""
@@ -60,9 +59,6 @@ def onto_voxels(
     inner = shrink(body.mask, step, step)
     outer = grow(body.mask, step, step)
     core = shrink(body.mask, step, _UNDER_MM)
-    hairy = equipment.hair
-    if equipment.hairy:
-        hairy = body.head[:, None, None] & (not hairy.any() or distance(hairy, cells.spacing, _BARE_MM) < _BARE_MM)
     spread, deep = _nearest(kind), shrink(kind > 0, step, step)
     # What lies no farther out than the skin's own blur is no equipment that anything is pressed against.
     real = reached((kind > 0) & ~grow(body.mask, step, 3 * step), kind > 0, IN_SLICE)
@@ -72,37 +68,42 @@ def onto_voxels(
     for _ in range(steps(step, _UNDER_MM)):
         wide = _nearest(wide)
     # Beside what is hard, averages over neighbours are no measure: its blurred edge is as dense as a cushion.
-    hard = ndimage.maximum_filter(np.where(kind > 0, cells.hu, -1100), (1, 3, 3)) > _HARD_HU
+    hard = widened((kind > 0) & (cells.hu > _HARD_HU), square=True)
+    skin, bare, there = outer & ((kind == 0) | body.mask), outer & (spread == 0), spread > 0
+    pressed = (wide > 0) & ~core
+    hairy = equipment.hair
+    if equipment.hairy:
+        near = not hairy.any() or distance(hairy, cells.spacing, _BARE_MM, pressed) < _BARE_MM
+        hairy = body.head[:, None, None] & near
+    pressed &= ~hairy
     size = tuple(factor // 2 * 2 + 1 for factor in cells.factors[1:])
-    rows, columns = bounding_box((outer | equipment.hair | (wide > 0)).any(axis=0), cells.spacing, 2 * step)
-    voxels = tuple(slice(side.start * n, side.stop * n) for side, n in zip((rows, columns), cells.factors[1:]))
-    hu, labels = hu[:, *voxels], labels[:, *voxels]
     pixel = step / float(np.sqrt(cells.factors[1] * cells.factors[2]))
+    somewhere = outer | equipment.hair | (wide > 0)
     for k in range(len(hu)):
         cell = k // cells.factors[0]
-        plane = hu[k]
+        box = bounding_box(somewhere[cell], cells.spacing, 2 * step)
+        voxels = (k, *(slice(side.start * n, side.stop * n) for side, n in zip(box, cells.factors[1:])))
+        plane, kinds = hu[voxels], labels[voxels]
 
-        def large(mask: np.ndarray, cell: int = cell) -> np.ndarray:
-            return enlarge(mask[cell, rows, columns], cells.factors, hu.shape[1:])
+        def large(mask: np.ndarray, place: tuple = (cell, *box), shape: tuple = plane.shape) -> np.ndarray:
+            return enlarge(mask[place], cells.factors, shape)
 
-        inside, near, hair = large(inner), large(outer), large(equipment.hair)
-        there, beside = large(kind), large(spread)
-        patient = inside | (near & (plane > SKIN_HU) & ((there == 0) | large(body.mask)))
-        skin = grow(patient[None], 1.0, 1.0)[0] & near & (plane > _SHARED_HU) & (beside == 0)
-        patient |= skin | (hair & (plane > equipment.faint_hu))
-        more = np.where(
-            large(hard), plane > equipment.faint_hu + _NOISE_HU, _smooth(plane, beside, size) > equipment.faint_hu
-        )
-        found = (beside > 0) & (more | large(deep)) & ~patient
-        if found.any():
-            found = _trimmed(found, plane < equipment.air_hu + _TRIM_HU, patient)
-        if found.any():
-            pressed = patient & (plane <= (dense if body.head[cell] else _TISSUE_HU)) & ~large(core) & (large(wide) > 0)
-            pressed &= ~large(hairy) & (plane > equipment.faint_hu)
-            seeds = (found & large(against))[None]
-            patient &= ~grow(seeds, pixel, _UNDER_MM, within=pressed[None])[0]
-            found |= pressed & ~patient
-        labels[k] = np.where(patient, np.uint8(PATIENT), np.where(found, large(wide), 0))
+        patient = large(inner) | (large(skin) & (plane > SKIN_HU))
+        patient |= _spread(patient) & large(bare) & (plane > _SHARED_HU)
+        patient |= large(equipment.hair) & (plane > equipment.faint_hu)
+        kinds[patient] = PATIENT
+        beside = large(there)
+        if not beside.any():
+            continue
+        more = ~large(hard) & (_smooth(plane, beside, size) > equipment.faint_hu)
+        more |= large(deep) | (large(hard) & (plane > equipment.faint_hu + _NOISE_HU))
+        found = _trimmed(beside & more & ~patient, plane < equipment.air_hu + _TRIM_HU, patient)
+        if not found.any():
+            continue
+        soft = patient & (plane <= (dense if body.head[cell] else _TISSUE_HU)) & (plane > equipment.faint_hu)
+        soft &= large(pressed)
+        found |= grow((found & large(against))[None], pixel, _UNDER_MM, within=soft[None])[0] & soft
+        kinds[found] = large(wide)[found]
 
 
 def _covered(kind: np.ndarray, body: Body, cells: Cells) -> bool:
@@ -115,30 +116,44 @@ def _covered(kind: np.ndarray, body: Body, cells: Cells) -> bool:
     free = mask & ~shrink(mask | near, step, step) & ~near
     if np.count_nonzero(inside) * cells.millilitres < _INSIDE_ML or not free.any():
         return False
-    cells_across = 2 * steps(step, _COVER_MM) + 1
-    highest = ndimage.maximum_filter(hu, (1, cells_across, cells_across))[free]
-    return bool(np.mean(highest > np.median(hu[inside]) + _ABOVE_HU) > _ALL_OVER)
+    dense = hu > np.median(hu[inside]) + _ABOVE_HU
+    for _ in range(steps(step, _COVER_MM)):
+        dense = widened(dense, square=True)
+    return bool(np.mean(dense[free]) > _ALL_OVER)
 
 
 def _trimmed(found: np.ndarray, air: np.ndarray, patient: np.ndarray) -> np.ndarray:
     """(j, i) bool: what was found without the ring of air around it."""
-    outside = ~found & ~patient
+    outside, ring = ~(found | patient), air & found
     for _ in range(2):
-        outside = outside | (grow(outside[None], 1.0, 1.0)[0] & air & found)
+        outside |= _spread(outside) & ring
     return found & ~outside
 
 
 def _smooth(plane: np.ndarray, where: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(j, i) float32 HU averaged over neighbours in the rows in which there is something to be labelled."""
-    result = np.zeros(plane.shape, np.float32)
-    rows = np.flatnonzero(where.any(axis=1))
-    if rows.size:
-        part = slice(max(rows[0] - size[0], 0), rows[-1] + size[0] + 1)
-        hu = np.clip(plane[part], -1100, 1500).astype(np.float32)
-        result[part] = ndimage.uniform_filter(hu, size, mode="nearest")
+    """(j, i) float32 HU averaged over neighbours, as far around as there is something to be labelled."""
+    result, box = np.zeros(plane.shape, np.float32), bounding_box(where, margin_mm=max(size))
+    hu = np.clip(plane[box], -1100, 1500).astype(np.float32)
+    result[box] = _sums(_sums(hu, size[0] // 2).T, size[1] // 2).T / np.float32(size[0] * size[1])
     return result
+
+
+def _sums(hu: np.ndarray, reach: int) -> np.ndarray:
+    """(j, i) sums over so many neighbours before and behind along j; beyond the end there is more of the last."""
+    total = hu.copy()
+    for away in range(1, reach + 1):
+        total[away:] += hu[:-away]
+        total[:-away] += hu[away:]
+        total[:away] += hu[:1]
+        total[-away:] += hu[-1:]
+    return total
+
+
+def _spread(mask: np.ndarray) -> np.ndarray:
+    """(j, i) bool: a mask and its four neighbours."""
+    return widened(mask[None])[0]
 
 
 def _nearest(kind: np.ndarray) -> np.ndarray:
     """(k, j, i) uint8: the kinds spread by one cell in their slice, where there is none."""
-    return np.where(kind > 0, kind, ndimage.grey_dilation(kind, size=(1, 3, 3)))
+    return np.where(kind > 0, kind, widened(kind, square=True))
