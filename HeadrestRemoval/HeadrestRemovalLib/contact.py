@@ -30,7 +30,7 @@ def contact_cm2(
     # Where both are, and one more voxel on each side: elsewhere nothing of them touches.
     boxes = (bounding_box(mask, margin_mm=1.0) for mask in (patient, equipment))
     box = tuple(slice(max(one.start, other.start), min(one.stop, other.stop)) for one, other in zip(*boxes))
-    patient, equipment = patient[box], np.isin(np.arange(max(EQUIPMENT) + 1), values)[labels[box]]
+    patient, equipment = patient[box], np.logical_or.reduce([labels[box] == value for value in values])
     if above_hu is not None:
         dense = volume.array[box] > above_hu
         patient, equipment = patient & dense, equipment & dense

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 from CTVolumeLib.boxes import bounding_box
-from scipy import ndimage
 
-from .constant import WINDOW_MM, shifted, shifts_of
+from .constant import WINDOW_MM, shifted, shifts_of, sums
 from .grid import Factors, Step, middle_voxels
 from .labels import PATIENT
 
@@ -48,9 +47,9 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
     beside[:, :-1] = (kind[:, :-1] == PATIENT) & hard[:, 1:]
     free = hard & ~beside.any(axis=1, keepdims=True)
     shifts = shifts_of(hard, step[0], step[1])
-    window = 2 * round(WINDOW_MM / 2 / step[0]) + 1
     known = np.broadcast_to(free.any(axis=1, keepdims=True), free.shape)  # where the lean moves out of the box it isn't
-    slices, shown, total = (_around(shifted(one, -shifts), window) for one in (known, free, np.where(free, value, 0.0)))
+    reach = round(WINDOW_MM / 2 / step[0])
+    slices, shown, total = (_around(shifted(one, -shifts), reach) for one in (known, free, np.where(free, value, 0)))
     mean = shifted(total / np.maximum(shown, 1), shifts)
     steady = shifted((shown > _SHARE * slices) & (shown * step[0] > _KNOWN_MM), shifts)
     # What is steep is the side of a holder, where an ear may share voxels with it.
@@ -58,14 +57,12 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
     steady &= np.roll(below, 1, axis=2) & np.roll(below, -1, axis=2)
     denser = np.maximum(mean, np.roll(mean, -1, axis=1))
     face = steady & (kind == PATIENT) & (value > mean - _ALIKE_HU) & (value < denser + _ALIKE_HU)
+    k, j, i = np.nonzero(face[:, :-1])
     for _ in range(round(_DEEPEST_MM / step[1])):
-        behind = np.zeros_like(kind)
-        behind[:, :-1] = np.where(hard[:, 1:], kind[:, 1:], 0)
-        found = face & (behind > PATIENT)
-        if not found.any():
-            break
-        kind[found] = behind[found]
-        hard |= found
+        found = hard[k, j + 1, i]
+        own, behind = (k[found], j[found], i[found]), (k[found], j[found] + 1, i[found])
+        kind[own], hard[own] = kind[behind], True
+        k, j, i = k[~found], j[~found], i[~found]
 
 
 def _contact(labels: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
@@ -75,6 +72,7 @@ def _contact(labels: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
     return bounding_box(beside, spacing, _DEEPEST_MM + 2 * spacing[1])
 
 
-def _around(array: np.ndarray, window: int) -> np.ndarray:
-    """(k, j, i) float32: sums over so many slices around each."""
-    return ndimage.uniform_filter1d(array.astype(np.float32), window, axis=0, mode="constant") * window
+def _around(array: np.ndarray, reach: int) -> np.ndarray:
+    """(k, j, i) float32: sums over each slice and so many before and after it."""
+    k = np.arange(len(array))
+    return sums(array, np.maximum(k - reach, 0), np.minimum(k + reach + 1, len(array)))

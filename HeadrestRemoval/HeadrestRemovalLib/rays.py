@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from CTVolumeLib.boxes import bounding_box
 from scipy import ndimage
 
 from .grid import Factors, Step, middle, middle_voxels
@@ -127,10 +128,13 @@ def cast(labels: np.ndarray, hu: np.ndarray, head: np.ndarray, step: Step, facto
     if not patient.any():
         return None
     size = np.array(step) * factors
+    box = bounding_box(patient, size[::-1], 2 * (_EVEN_MM + size.max()))
+    outer = ~_within(patient, size)[box]
+    patient = patient[box]
     soft = patient.astype(np.float32)
     for _ in range(2):
         soft = ndimage.uniform_filter(soft, [2 * round(_EVEN_MM / one) + 1 for one in size], mode="nearest")
-    cell = np.argwhere(patient & ~ndimage.binary_erosion(patient, border_value=1) & ~_within(patient, size))
+    cell = np.argwhere(patient & ~ndimage.binary_erosion(patient, border_value=1) & outer)
     inward = np.empty(cell.shape)
     for axis in range(3):
         one, two = cell.copy(), cell.copy()
@@ -139,7 +143,7 @@ def cast(labels: np.ndarray, hu: np.ndarray, head: np.ndarray, step: Step, facto
         inward[:, axis] = (soft[tuple(one.T)] - soft[tuple(two.T)]) / size[axis]
     length = np.linalg.norm(inward, axis=1)
     known = length > 1e-3
-    cell, inward = cell[known], inward[known] / length[known, None]
+    cell, inward = cell[known] + [side.start for side in box], inward[known] / length[known, None]
     start = cell * np.array(factors) + [middle(factor, one) for factor, one in zip(factors, hu.shape)]
     along = np.arange(_START_MM, _STOP_MM)  # a sample each mm
     places = start.T[:, :, None] + (inward / step).T[:, :, None] * along

@@ -13,7 +13,7 @@ from scipy import ndimage
 from .grid import Factors, Step, middle_voxels
 from .labels import OTHER, PATIENT
 from .rays import SKIN_HU, Rays, from_air, voxels_near
-from .shapes import ALL_AROUND, reached
+from .shapes import ALL_AROUND, numbered, reached
 
 _DIP_HU = 60
 """HU has to fall by so much for a gap: noise of skin falls by less."""
@@ -95,15 +95,18 @@ def _regions(rays: Rays, shape: tuple[int, ...], size: np.ndarray) -> tuple[np.n
     Returns:
         (n,) number of each ray's part, 0 for none; (n,) bool: whether it rises late beyond doubt; mm that are usual.
     """
-    at = tuple(rays.cell.T)
+    reach = np.array([max(1, round(_AROUND_MM / one)) for one in size])
+    start = np.maximum(rays.cell.min(axis=0) - reach, 0)
+    shape = tuple(np.minimum(rays.cell.max(axis=0) + 1 + reach, shape) - start)
+    at = tuple((rays.cell - start).T)
     there, late = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     there[at], late[at] = 1, np.minimum(rays.late, _MOST_MM)
-    window = [2 * max(1, round(_AROUND_MM / one)) + 1 for one in size]
+    window = 2 * reach + 1
     mean = ndimage.uniform_filter(late, window)[at] / np.maximum(ndimage.uniform_filter(there, window)[at], 1e-6)
     usual_mm = float(np.percentile(mean, 25))
     covered = np.zeros(shape, bool)
     covered[at] = mean > usual_mm + _LATER_MM
-    return ndimage.label(covered, ALL_AROUND)[0][at], mean > usual_mm + _SURELY_LATER_MM, usual_mm
+    return numbered(covered, ALL_AROUND)[0][at], mean > usual_mm + _SURELY_LATER_MM, usual_mm
 
 
 def _is_sheet(rays: Rays) -> bool:
