@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from CTVolumeLib.cells import Cells
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
@@ -76,11 +75,12 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     _refuse_at_once(axial)
     steps("Reading the slices")
     cells = cells_of(axial)
-    if _fills_the_picture(cells):
+    each = kmeans.counts(cells.hu)
+    if _fills_the_picture(each):
         target[...] = PATIENT
         return EquipmentResult(labels, warnings=(_CUT, _NONE))
     steps("Clustering the densities")
-    threshold = kmeans.tissue_threshold(kmeans.classes(*kmeans.histogram(cells.hu), options.classes))
+    threshold = kmeans.tissue_threshold(kmeans.classes(*kmeans.histogram(each), options.classes))
     steps("Looking for the patient")
     body = bodies.find(cells, threshold)
     steps("Looking for equipment")
@@ -114,7 +114,7 @@ def refuse_what_is_no_ct(volume: CTVolume) -> None:
     """
     axial = volume.as_axial()
     _refuse_at_once(axial)
-    _fills_the_picture(cells_of(axial))
+    _fills_the_picture(kmeans.counts(cells_of(axial).hu))
 
 
 def warnings_of(
@@ -159,13 +159,13 @@ def _refuse_at_once(axial: CTVolume) -> None:
         )
 
 
-def _fills_the_picture(cells: Cells) -> bool:
-    """Whether a scan holds a body and no air around it.
+def _fills_the_picture(each: np.ndarray) -> bool:
+    """Whether a scan, of which the counts are given, holds a body and no air around it.
 
     Raises:
         CTError: ``not_ct``, ``no_body``.
     """
-    low, high = np.percentile(cells.hu, [0.5, 99.5])
+    low, high = kmeans.percentile(each, 0.5), kmeans.percentile(each, 99.5)
     if high < -150:
         raise CTError("no_body", "No patient was found in this scan: it holds air only.", "Choose another scan.")
     if low > -40 or high - low < 20:

@@ -15,16 +15,34 @@ LOWEST_HU, HIGHEST_HU = -1104, 1496
 """What lies outside counts in the first and last bin: metal would else make classes of its own."""
 
 
-def histogram(hu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(n,) centres of the bins in HU and how many values lie in each.
+def counts(hu: np.ndarray) -> np.ndarray:
+    """(n,) how often each whole HU from ``LOWEST_HU`` on occurs.
 
     Args:
         hu: HU of any shape, whole numbers.
     """
-    count = (HIGHEST_HU - LOWEST_HU) // BIN_HU
-    bins = np.clip((hu.astype(np.int32) - LOWEST_HU) // BIN_HU, 0, count - 1)
-    centres = LOWEST_HU + BIN_HU * (np.arange(count) + 0.5)
-    return centres, np.bincount(bins.ravel(), minlength=count)
+    size = HIGHEST_HU - LOWEST_HU
+    return np.bincount((np.clip(hu, LOWEST_HU, HIGHEST_HU - 1).astype(np.int16) - LOWEST_HU).ravel(), minlength=size)
+
+
+def percentile(each: np.ndarray, percent: float) -> float:
+    """HU up to which so much of a scan lies.
+
+    Args:
+        each: ``counts`` of the scan.
+        percent: of it.
+    """
+    return float(LOWEST_HU + np.searchsorted(each.cumsum(), percent / 100 * each.sum()))
+
+
+def histogram(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(n,) centres of the bins in HU and how many values lie in each.
+
+    Args:
+        each: ``counts`` of the scan.
+    """
+    binned = each.reshape(-1, BIN_HU).sum(axis=1)
+    return LOWEST_HU + BIN_HU * (np.arange(len(binned)) + 0.5), binned
 
 
 def classes(values: np.ndarray, counts: np.ndarray, number: int) -> np.ndarray:

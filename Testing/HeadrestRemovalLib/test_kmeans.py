@@ -35,14 +35,14 @@ def test_it_agrees_with_k_means_on_the_voxels():
     rng = np.random.default_rng(1)
     parts = [rng.normal(hu, spread, size) for hu, spread, size in ((-1000, 20, 4000), (-100, 25, 1500), (60, 25, 2500))]
     hu = np.rint(np.concatenate(parts))
-    found = kmeans.classes(*kmeans.histogram(hu), 3)
+    found = kmeans.classes(*kmeans.histogram(kmeans.counts(hu)), 3)
     other = np.sort(KMeans(3, n_init=5, random_state=0).fit(hu[:, None]).cluster_centers_.ravel())
     assert np.abs(found - other).max() < kmeans.BIN_HU
 
 
 def test_the_histogram_counts_every_voxel_also_outside_its_range():
     hu = np.array([[-3000, -1000, -999], [40, 41, 9000]], np.int16)
-    centres, counts = kmeans.histogram(hu)
+    centres, counts = kmeans.histogram(kmeans.counts(hu))
     assert counts.sum() == hu.size
     assert counts[0] == 1
     assert counts[-1] == 1
@@ -59,3 +59,10 @@ def test_fewer_values_than_classes():
 )
 def test_the_threshold_lies_between_foam_and_tissue(centres, wanted):
     assert kmeans.tissue_threshold(np.array(centres, float)) == wanted
+
+
+def test_percentiles_from_counts():
+    hu = np.rint(np.random.default_rng(4).normal(-300, 200, 5000))
+    for percent in (0.5, 40, 99.5):
+        found = kmeans.percentile(kmeans.counts(hu), percent)
+        assert found == np.percentile(hu, percent, method="inverted_cdf")
