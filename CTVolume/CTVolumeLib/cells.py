@@ -58,7 +58,7 @@ def means_of_blocks(volume: CTVolume, cell_mm: float, range_hu: tuple[int, int])
     factors = tuple(max(1, round(cell_mm / step)) for step in spacing[::-1])
     shape = tuple(-(-size // factor) for size, factor in zip(volume.array.shape, factors))
     hu = np.empty(shape, np.int16)
-    rest = [(0, size * factor - have) for size, factor, have in zip(shape[1:], factors[1:], volume.array.shape[1:])]
+    rows, columns = volume.array.shape[1:]
     fit_16_bits = np.iinfo(np.int16).max // max(abs(value) for value in range_hu)
     for k in range(shape[0]):
         block = np.clip(volume.array[k * factors[0] : (k + 1) * factors[0]], *range_hu)
@@ -67,9 +67,10 @@ def means_of_blocks(volume: CTVolume, cell_mm: float, range_hu: tuple[int, int])
         # Sums of few whole numbers fit into 16 bits, which are added at once by the dozen.
         voxels = len(block) * factors[1] * factors[2]
         kind = np.float32 if block.dtype.kind == "f" else np.int16 if voxels <= fit_16_bits else np.int32
-        plane = block.sum(axis=0, dtype=kind)
-        if any(pad for _, pad in rest):
-            plane = np.pad(plane, rest, mode="edge")
+        plane = np.empty((shape[1] * factors[1], shape[2] * factors[2]), kind)
+        block.sum(axis=0, dtype=kind, out=plane[:rows, :columns])
+        plane[rows:, :columns] = plane[rows - 1, :columns]
+        plane[:, columns:] = plane[:, columns - 1 : columns]
         plane = sum(plane[start :: factors[1]] for start in range(factors[1]))
         plane = sum(plane[:, start :: factors[2]] for start in range(factors[2]))
         hu[k] = np.rint(plane / np.float32(voxels))

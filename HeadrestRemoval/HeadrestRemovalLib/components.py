@@ -105,7 +105,7 @@ class Components:
     @cached_property
     def _numbers(self) -> np.ndarray:
         """(n,) numbers of the cells of the components."""
-        return self.labels[self.box][self._own]
+        return self.labels[self.box][self._own].astype(np.intp)
 
     @cached_property
     def _hu(self) -> np.ndarray:

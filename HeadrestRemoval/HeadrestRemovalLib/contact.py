@@ -26,13 +26,14 @@ def contact_cm2(
         values: which equipment.
         above_hu: count only where both are denser, so that nothing but the shape tells them apart; None for all.
     """
-    patient, equipment = labels == PATIENT, labels > PATIENT
     # Where both are, and one more voxel on each side: elsewhere nothing of them touches.
-    boxes = (bounding_box(mask, margin_mm=1.0) for mask in (patient, equipment))
-    box = tuple(slice(max(one.start, other.start), min(one.stop, other.stop)) for one, other in zip(*boxes))
-    patient, equipment = patient[box], np.logical_or.reduce([labels[box] == value for value in values])
+    box = bounding_box(labels > PATIENT, margin_mm=1.0)
+    labels, hu = labels[box], volume.array[box]
+    box = bounding_box(labels == PATIENT, margin_mm=1.0)
+    labels, hu = labels[box], hu[box]
+    patient, equipment = labels == PATIENT, np.logical_or.reduce([labels == value for value in values])
     if above_hu is not None:
-        dense = volume.array[box] > above_hu
+        dense = hu > above_hu
         patient, equipment = patient & dense, equipment & dense
     steps = (slice_step(volume), volume.spacing[1], volume.spacing[0])
     areas = []

@@ -57,7 +57,8 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
     steady &= np.roll(below, 1, axis=2) & np.roll(below, -1, axis=2)
     denser = np.maximum(mean, np.roll(mean, -1, axis=1))
     face = steady & (kind == PATIENT) & (value > mean - _ALIKE_HU) & (value < denser + _ALIKE_HU)
-    k, j, i = np.nonzero(face[:, :-1])
+    face[:, -1] = False
+    k, j, i = np.nonzero(face)
     for _ in range(round(_DEEPEST_MM / step[1])):
         found = hard[k, j + 1, i]
         own, behind = (k[found], j[found], i[found]), (k[found], j[found] + 1, i[found])

@@ -64,7 +64,8 @@ def tell_apart(mask: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
         kind[_wide(turned, across) & (head & behind)[:, :, None]] = TABLE
     kind[~turned] = 0
     # Behind the table there is nothing but table.
-    below = np.maximum.accumulate(kind == TABLE, axis=1)
+    table = kind == TABLE
+    below = table.any(axis=1, keepdims=True) & (rows[:, :, None] >= table.argmax(axis=1)[:, None])
     kind[below & turned & behind[:, :, None]] = TABLE
     return _of_one_kind(np.ascontiguousarray(np.rot90(kind, -turns, (1, 2))), cells)
 
