@@ -23,7 +23,7 @@ def _labels(on_head=True, hair="", covered=True):
     hu[:, 20:44, 10:60], hu[:, 19, 20:50] = BEADS_HU, COVER_HU
     body[:, 8:20, 20:50], kind[:, 20:46, 8:62] = True, HEADREST
     if hair:
-        hairs[:, {"there": slice(20, 22), "elsewhere": slice(5, 8)}[hair], 20:50] = True
+        hairs[:, {"there": slice(20, 22), "elsewhere": slice(5, 8), "nowhere left": slice(0, 0)}[hair], 20:50] = True
         kind[hairs] = 0
     slices, none = np.full(SHAPE[0], on_head), np.zeros(SHAPE, bool)
     patient = Body(body, body, none, slices, slices, none[0], False)
@@ -39,6 +39,7 @@ def _labels(on_head=True, hair="", covered=True):
         ({}, HEADREST),
         ({"hair": "elsewhere"}, HEADREST),
         ({"hair": "there"}, PATIENT),
+        ({"hair": "nowhere left"}, PATIENT),
         ({"on_head": False}, PATIENT),
         ({"covered": False}, PATIENT),
     ],
