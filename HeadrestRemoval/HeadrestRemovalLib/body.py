@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from . import field, posts
 from .components import Components, components
-from .constant import explained, presence
+from .constant import SHARE, explained, presence, unbroken
 from .head import head_slices
 from .shapes import ALL_AROUND, IN_SLICE, distance, grow, grow_along, holes, reached, shrink
 
@@ -30,6 +30,11 @@ _PART_ML, _SURE_ML = 0.4, 3.0
 _RAIL_MM, _HANGING_ML = 22.0, 2.0
 _OWN_SHARE = 0.5
 """In this share of the slices around, a place of a shell holds shell itself, not only next to it."""
+
+_BENEATH, _BENEATH_SHARE = 0.7, 0.3
+"""Beneath a head is what lies behind its middle, and to the side by no more than this times as far: no ear does. There
+the head hides a shell in most slices, but the shell shows in this share of them.
+"""
 
 _SHELL_HU, _SHELL_ML, _SHELL_GAP_MM = 140, 0.2, 6.0
 """Denser than cartilage and skin, more than a calcified speck of an ear, and no farther than the ear is thick."""
@@ -210,8 +215,7 @@ def _with_thin_walls(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.nd
 
 def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: ears, nose, lips, folds of skin: small thin parts on the skin, not pieces of shells."""
-    # An ear that touches a shell lies beside it, where nothing else is in most slices.
-    steady = explained(thin, cells) & (presence(thin, cells, beside=False) > _OWN_SHARE)
+    steady = _steady(thin, body, head, cells)
     # What is denser than an ear and next to a shell is more of it; so is its blurred edge, one cell wide.
     dense = components(thin & (cells.hu > _SHELL_HU), cells, ALL_AROUND)
     beside = dense.touching(grow(steady, cells.step_mm, _SHELL_GAP_MM, within=thin))
@@ -238,6 +242,29 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
     # Of larger ones what is near: on the head as far as an ear goes, elsewhere as a fold of skin.
     reach = np.where(head, _NOSE_MM, _RIM_MM)[:, None, None]
     result |= parts.chosen(touches & ~small & ~foreign) & (away <= reach)
+    return result
+
+
+def _steady(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: of what is thin the shells, which are the same from slice to slice."""
+    # An ear that touches a shell lies beside it, where nothing else is in most slices.
+    own = presence(thin, cells, beside=False)
+    steady = (explained(thin, cells) & (own > _OWN_SHARE)) | unbroken(thin, cells)
+    beneath = thin & (own > _BENEATH_SHARE) & _beneath(body, head, cells)
+    if beneath.any():
+        shown = presence(thin, cells, hidden=body) > SHARE
+        steady |= beneath & shown & (presence(thin, cells, beside=False, hidden=body) > _OWN_SHARE)
+    return steady
+
+
+def _beneath(body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: what lies straight behind the middle of the head."""
+    result = np.zeros(body.shape, bool)
+    for k in np.flatnonzero(head & body.any(axis=(1, 2))):
+        rows, columns = np.nonzero(body[k])
+        behind = (np.arange(body.shape[1]) - rows.mean()) * cells.spacing[1]
+        beside = np.abs(np.arange(body.shape[2]) - columns.mean()) * cells.spacing[0]
+        result[k] = beside < _BENEATH * behind[:, None]
     return result
 
 

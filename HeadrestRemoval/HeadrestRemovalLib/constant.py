@@ -21,6 +21,9 @@ SHORTEST_MM = 50.0
 SHARE = 0.6
 """In this share of the slices around it has to be there, as far as noise and gaps let one see it."""
 
+_UNBROKEN_MM = 70.0
+"""No ear is as long at the very same place: those of phantoms are for 55 mm."""
+
 _LEANS = np.arange(-10, 11) / 20
 """Rows per slice, mm per mm, by which a table may lean; 0.5 is 27 degrees, and gantries tilt by 30 at most."""
 
@@ -61,6 +64,17 @@ def presence(
         share /= np.maximum(known, min(window, round(SHORTEST_MM / cells.spacing[2])))
     result[box] = shifted(share, shifts)
     return result
+
+
+def unbroken(mask: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: the part of a mask that goes on at the very same place for longer than any ear."""
+    length, so_far = np.zeros(mask.shape, np.int16), np.zeros(mask.shape[1:], np.int16)
+    for k, plane in enumerate(mask):
+        so_far = (so_far + 1) * plane
+        length[k] = so_far
+    for k in range(len(mask) - 2, -1, -1):
+        length[k] = np.maximum(length[k], length[k + 1]) * mask[k]
+    return length > _UNBROKEN_MM / cells.spacing[2]
 
 
 def sums(array: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

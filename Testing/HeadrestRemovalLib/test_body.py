@@ -113,6 +113,33 @@ def test_a_lung_that_the_picture_cuts_is_patient_also_with_emphysema(faintest):
     assert not found.mask[beside].any()
 
 
+def test_a_shell_that_the_head_hides_in_most_slices_is_equipment_beneath_it_and_an_ear_beside_it_is_not():
+    """The head reaches through both in slices 10 to 31; in the others each hangs on it by a thread."""
+    k, j, i = np.ogrid[:40, :110, :110]
+    through = np.abs(k - 20.5) < 11
+    away = np.hypot(j - 55, i - 55) - 3 * through
+    hu = np.select([away < 32, away < 36, away < 40], [40.0, 800.0, FAT], -1000.0)
+    apart = (hu == -1000) & ~through
+    shell = (hu == -1000) & (j >= 96) & (j < 98) & (np.abs(i - 55) < 40)
+    ear = apart & (i >= 96) & (i < 98) & (np.abs(j - 55) < 6)
+    threads = apart & ((i == 55) & (j == 95) | (i == 95) & (j == 55))
+    hu[shell | ear | threads] = EAR
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert not found.mask[shell & (np.abs(k - 20.5) > 13)].any()
+    assert found.mask[ear].all()
+
+
+def test_a_plate_is_equipment_up_to_its_ends_where_an_ear_touches_it():
+    hu = np.repeat(trunk(90, 110)[None], 60, 0)
+    plate, ear = np.zeros(hu.shape, bool), np.zeros(hu.shape, bool)
+    plate[20:46, 30:60, 80:82] = True  # 78 mm long
+    ear[20:24, 40:44, 70:80] = True
+    hu[plate], hu[ear] = EAR, EAR
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert not found.mask[plate].any()
+    assert found.mask[ear].all()
+
+
 def test_the_cells_of_a_nose_that_slices_show_open_are_patient_and_cloth_before_it_is_not():
     k, j, i = np.ogrid[:30, :110, :100]
     away = np.hypot(j - 55, i - 50) + 0 * k

@@ -82,6 +82,18 @@ def test_sums_over_slices():
     assert np.array_equal(constant.sums(array > 0, starts, stops), wanted)
 
 
+def test_what_goes_on_unbroken_for_longer_than_any_ear():
+    scan = cells()
+    mask = np.zeros(scan.hu.shape, bool)
+    mask[3:22, 10, 10] = True  # 76 mm
+    mask[3:19, 10, 20] = True  # 64 mm, as an ear at the most
+    mask[:, 10, 30] = True
+    mask[::15, 10, 30] = False
+    found = constant.unbroken(mask, scan)
+    assert found[3:22, 10, 10].all()
+    assert np.count_nonzero(found) == 19
+
+
 def test_in_a_short_scan_nothing_can_be_told():
     scan = cells(5)
     assert not constant.explained(np.ones(scan.hu.shape, bool), scan).any()
