@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import ndimage
 
 _MATERIAL_MM = 6.0
 """What a pad is made of is read from its outermost so many mm, all of which are pad where it is not a mere sheet."""
@@ -24,8 +25,10 @@ _EVEN_SHARE = 0.5
 _SOLID_HU = -500
 """Half-way between air and tissue."""
 
-_DARK_HU, _NOISES = -150.0, 3.5
-"""Fainter than fat, and that by so many standard deviations of the noise."""
+_DARK_HU, _NOISES, _ALONE_NOISES = -150.0, 3.5, 5.0
+"""Fainter than fat, and that by so many standard deviations of the noise: by the latter where no sample beside shows
+the seam, too, since of so many samples a few hold grains of fat that are darker than the former.
+"""
 
 _FAINT_HU, _FAT_HU = -200.0, -100.0
 """No tissue is as faint as the former over the thickness of a pad; fat is no denser than the latter."""
@@ -87,7 +90,8 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     if material is None:
         return None
     middle, spread = material
-    limit = min(_DARK_HU, _FAT_HU - _NOISES * _noise(columns, solid), middle - _FILM_HU)
+    noise = _noise(columns, solid)
+    limit = min(_DARK_HU, _FAT_HU - _NOISES * noise, middle - _FILM_HU)
     row = np.arange(columns.shape[-1], dtype=np.int16)
     begun = (columns > limit) & (row >= first[..., None])
     start = begun.argmax(axis=-1)
@@ -101,6 +105,8 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     film = columns[k, i, end[k, i]]
     solid = beneath > np.where(film > limit, tissue, np.maximum(limit, film + _FILM_HU))[:, None]
     seen[k, i] = (solid[:, :-1] & solid[:, 1:]).any(axis=1)  # not so where it is the lung
+    beside = ndimage.uniform_filter(seen.astype(float), 3) > 1.5 / 9
+    seen[k, i] &= beside[k, i] | (film < _FAT_HU - _ALONE_NOISES * noise) | (film > limit)
     return Seam(np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan), middle, spread, tissue)
 
 
