@@ -132,7 +132,7 @@ def warnings_of(
     if doubtful_ml > _DOUBTFUL_ML:
         text = f"About {doubtful_ml:.0f} mL that hardly touch the patient may be equipment; they were kept as patient."
         found.append((UNCERTAIN, text))
-    if not (labels >= min(EQUIPMENT)).any():
+    if labels.max() < min(EQUIPMENT):
         return (*found, _NONE)
     dense_cm2 = contact_cm2(volume, labels, above_hu=DENSE_HU)
     if dense_cm2 >= _TOUCHING_CM2:

@@ -86,7 +86,8 @@ def sums(array: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray
         stops: (n,)
     """
     result = np.empty((len(starts), *array.shape[1:]), np.float32)
-    total, first, last = np.zeros(array.shape[1:], np.int16 if array.dtype == bool else np.float64), 0, 0
+    number = {"b": np.int16, "i": np.int32}.get(array.dtype.kind, np.float64)
+    total, first, last = np.zeros(array.shape[1:], number), 0, 0
     for one, start, stop in zip(result, starts, stops):
         for k in range(last, stop):
             total += array[k]

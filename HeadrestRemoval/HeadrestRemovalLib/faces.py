@@ -39,17 +39,20 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
     box = _contact(middle_voxels(labels, factors), np.multiply(step, factors)[::-1])
     if not box[0].stop:
         return
+    inside, *voxels = (slice(one.start * n, one.stop * n) for one, n in zip(box, factors))
     # Slices without contact tell what the holder is.
-    voxels = (slice(None), *(slice(one.start * n, one.stop * n) for one, n in zip(box[1:], factors[1:])))
-    kind, value = labels[voxels], np.nan_to_num(hu[voxels].astype(np.float32), nan=-1000.0)
+    kind, value = labels[:, *voxels], hu[:, *voxels]
+    if value.dtype.kind == "f":
+        value = np.nan_to_num(value, nan=-1000.0)
     hard = (kind > PATIENT) & (value > _HARD_HU)
     beside = np.zeros(kind.shape, bool)
     beside[:, :-1] = (kind[:, :-1] == PATIENT) & hard[:, 1:]
     free = hard & ~beside.any(axis=1, keepdims=True)
     shifts = shifts_of(hard, step[0], step[1])
     known = np.broadcast_to(free.any(axis=1, keepdims=True), free.shape)  # where the lean moves out of the box it isn't
-    reach = round(WINDOW_MM / 2 / step[0])
-    slices, shown, total = (_around(shifted(one, -shifts), reach) for one in (known, free, np.where(free, value, 0)))
+    around = np.arange(len(kind))[inside], round(WINDOW_MM / 2 / step[0])
+    slices, shown, total = (_around(shifted(one, -shifts), *around) for one in (known, free, np.where(free, value, 0)))
+    kind, value, hard, shifts = kind[inside], value[inside], hard[inside], shifts[inside]
     mean = shifted(total / np.maximum(shown, 1), shifts)
     steady = shifted((shown > _SHARE * slices) & (shown * step[0] > _KNOWN_MM), shifts)
     # What is steep is the side of a holder, where an ear may share voxels with it.
@@ -73,7 +76,6 @@ def _contact(labels: np.ndarray, spacing: np.ndarray) -> tuple[slice, ...]:
     return bounding_box(beside, spacing, _DEEPEST_MM + 2 * spacing[1])
 
 
-def _around(array: np.ndarray, reach: int) -> np.ndarray:
-    """(k, j, i) float32: sums over each slice and so many before and after it."""
-    k = np.arange(len(array))
-    return sums(array, np.maximum(k - reach, 0), np.minimum(k + reach + 1, len(array)))
+def _around(array: np.ndarray, slices: np.ndarray, reach: int) -> np.ndarray:
+    """(n, j, i) float32: sums over each of n slices and so many before and after it."""
+    return sums(array, np.maximum(slices - reach, 0), np.minimum(slices + reach + 1, len(array)))
