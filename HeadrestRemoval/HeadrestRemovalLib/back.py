@@ -110,7 +110,7 @@ def _ends(
     kind, value = middle_voxels(labels, every), middle_voxels(hu, every)
     k, i = np.ogrid[: len(kind), : kind.shape[2]]
     end = kind.shape[1] - 1
-    last = middle(factors[1], kind.shape[1]) + cell * factors[1]
+    last = np.minimum(middle(factors[1], kind.shape[1]) + cell * factors[1], end)
     goes_on = np.ones(last.shape, bool)
     for _ in range(factors[1] - 1):
         following = np.minimum(last + 1, end)

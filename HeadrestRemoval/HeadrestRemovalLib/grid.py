@@ -31,13 +31,15 @@ def voxel_step(cells: Cells) -> Step:
 
 
 def middle_voxels(array: np.ndarray, factors: Factors) -> np.ndarray:
-    """The middle voxel of each cell, (k, j, i) on the grid, a view.
+    """The middle voxel of each cell, (k, j, i) on the grid; where the scan ends before the last one's, that before.
 
     Args:
         array: (K, J, I) on the scan's own voxels.
         factors: voxels in a cell along each axis.
     """
-    return array[tuple(slice(middle(factor, size), None, factor) for factor, size in zip(factors, array.shape))]
+    found = array[tuple(slice(middle(factor, size), None, factor) for factor, size in zip(factors, array.shape))]
+    lacking = [-(-size // factor) - count for factor, size, count in zip(factors, array.shape, found.shape)]
+    return np.pad(found, [(0, one) for one in lacking], mode="edge") if any(lacking) else found
 
 
 def middle(factor: int, size: int) -> int:
