@@ -46,16 +46,22 @@ class Cells:
         return float(np.count_nonzero(mask) * np.prod(self.spacing) / 1e6)
 
 
-def means_of_blocks(volume: CTVolume, cell_mm: float, range_hu: tuple[int, int]) -> Cells:
+def means_of_blocks(
+    volume: CTVolume, cell_mm: float, range_hu: tuple[int, int], thickest_mm: float | None = None
+) -> Cells:
     """The mean of each block of voxels; rows and columns that fill no block are repeated to fill it.
 
     Args:
         volume: axial; spacing along k is its median step.
         cell_mm: size of a cell, as nearly as whole voxels allow.
         range_hu: values are cut to it; where there is none, the lowest is taken.
+        thickest_mm: as many slices are taken together as stay below this; None for as many as make ``cell_mm``.
     """
     spacing = (*volume.spacing[:2], slice_step(volume))
-    factors = tuple(max(1, round(cell_mm / step)) for step in spacing[::-1])
+    factors = [max(1, round(cell_mm / step)) for step in spacing[::-1]]
+    if thickest_mm:
+        factors[0] = max(1, int(thickest_mm / spacing[2] + 0.01))
+    factors = tuple(factors)
     shape = tuple(-(-size // factor) for size, factor in zip(volume.array.shape, factors))
     hu = np.empty(shape, np.int16)
     rows, columns = volume.array.shape[1:]

@@ -12,7 +12,7 @@ Step = tuple[float, float, float]
 Factors = tuple[int, int, int]
 """Voxels in a cell along k, j and i."""
 
-CELL_MM = 2.0
+CELL_MM, _THICKEST_MM = 2.0, 3.0
 _RANGE_HU = (-1100, 1500)
 
 
@@ -22,7 +22,7 @@ def cells_of(volume: CTVolume) -> Cells:
     Args:
         volume: axial.
     """
-    return means_of_blocks(volume, CELL_MM, _RANGE_HU)
+    return means_of_blocks(volume, CELL_MM, _RANGE_HU, _THICKEST_MM)
 
 
 def voxel_step(cells: Cells) -> Step:
