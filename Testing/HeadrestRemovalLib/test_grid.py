@@ -19,8 +19,14 @@ def test_there_are_as_many_middle_voxels_as_cells(size, mm):
     found = grid.middle_voxels(array, cells.factors)
     assert found.shape == cells.hu.shape
     whole = tuple(slice(0, size // factor) for factor in cells.factors)
-    middle = grid.middle(cells.factors[0], size)
-    assert (found[whole] == array[tuple(slice(middle, None, factor) for factor in cells.factors)][whole]).all()
+    middles = array[tuple(slice(grid.middle(factor, size), None, factor) for factor in cells.factors)]
+    assert (found[whole] == middles[whole]).all()
+
+
+def test_thin_slices_are_taken_together_up_to_3_mm():
+    array = np.zeros((12, 8, 8), np.int16)
+    factors = [grid.cells_of(CTVolume(array, (2.0, 2.0, mm))).factors[0] for mm in (0.6, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0)]
+    assert factors == [5, 3, 2, 2, 1, 1, 1]
 
 
 def test_thin_slices_that_end_within_a_cell():
