@@ -160,7 +160,8 @@ def _hair(
     beside = np.where(backed, thick, min(thick, _PRESSED_MM))
     limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, beside), _HAIR_MM)
     found = loose & (near <= limit) & ~_foam(loose & ~rough[box], foreign, air_hu, cells.part(box))
-    hair[box] = reached(away > _BESIDE_MM, found, ALL_AROUND)
+    # Beside equipment hair is the end of hair that is free; what else touches it there is foam in the folds of a face.
+    hair[box] = reached(~joined | (away > _BESIDE_MM), found, ALL_AROUND)
     return hair, thick
 
 
