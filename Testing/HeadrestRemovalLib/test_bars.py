@@ -76,6 +76,10 @@ def test_hair_before_a_hard_holder_stays(kind, number, seed):
     assert row.left_seen_percent <= 1
 
 
+def test_patches_of_short_hair_that_nothing_touches_stay():
+    assert row_of(support_headrests.case("gap 1 mm", 2, seed=906)).headrest_dice >= 0.975
+
+
 def test_a_cushion_under_the_face_of_a_prone_patient_with_hair_goes():
     assert row_of(evaluation_cases._prone(902)).left_seen_percent <= 1
 
