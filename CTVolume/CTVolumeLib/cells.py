@@ -55,13 +55,12 @@ def means_of_blocks(
         volume: axial; spacing along k is its median step.
         cell_mm: size of a cell, as nearly as whole voxels allow.
         range_hu: values are cut to it; where there is none, the lowest is taken.
-        thickest_mm: as many slices are taken together as stay below this; None for as many as make ``cell_mm``.
+        thickest_mm: as many slices are taken together as stay within this; None for as many as make ``cell_mm``.
     """
     spacing = (*volume.spacing[:2], slice_step(volume))
-    factors = [max(1, round(cell_mm / step)) for step in spacing[::-1]]
+    factors = tuple(max(1, round(cell_mm / step)) for step in spacing[::-1])
     if thickest_mm:
-        factors[0] = max(1, int(thickest_mm / spacing[2] + 0.01))
-    factors = tuple(factors)
+        factors = (max(1, int(thickest_mm / spacing[2] + 0.01)), *factors[1:])
     shape = tuple(-(-size // factor) for size, factor in zip(volume.array.shape, factors))
     hu = np.empty(shape, np.int16)
     rows, columns = volume.array.shape[1:]

@@ -195,9 +195,7 @@ def _behind_equipment(parts: Components, main: int, steady: np.ndarray) -> np.nd
 
 def _small_holes(solid: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: holes in slices that are no wider than a nostril or an ear canal."""
-    near = np.zeros_like(solid)
-    near[bounding_box(solid, cells.spacing, _BESIDE_MM)] = True
-    air = components(near & ~solid, cells, IN_SLICE)
+    air = components(_around(solid, cells) & ~solid, cells, IN_SLICE)
     return air.chosen(air.sizes * cells.step_mm**2 < _HOLE_MM2)
 
 
@@ -302,9 +300,7 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
     # At the rim of a round field walls are half padding, so that the lung would go on into the air along it.
     rim = ndimage.binary_dilation(padding, iterations=_HALF_PADDING)
     between = _between(body)
-    near = np.zeros_like(body)
-    near[bounding_box(between, cells.spacing, _BESIDE_MM)] = True
-    parts = components(near & ~(solid | body | rim), cells, IN_SLICE)
+    parts = components(_around(between, cells) & ~(solid | body | rim), cells, IN_SLICE)
     # The mean tells emphysema, of which much is as faint as air, from air, of which nothing is denser.
     like = (parts.mean_hu > _CUT_LUNG_MEAN_HU[0]) & (parts.mean_hu < _CUT_LUNG_MEAN_HU[1])
     lungs = parts.chosen(like & (parts.share(between) > 0.8) & (parts.sizes * cells.step_mm**2 > 100))
@@ -319,6 +315,13 @@ def _open_cavities(inside: np.ndarray, body: np.ndarray, head: np.ndarray, cells
         return np.zeros_like(inside)
     parts = components(rest, cells, ALL_AROUND)
     return parts.chosen(parts.share(within) > _CAVITY_SHARE)
+
+
+def _around(mask: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: the box around a mask; farther away there is nothing but the air all around."""
+    result = np.zeros_like(mask)
+    result[bounding_box(mask, cells.spacing, _BESIDE_MM)] = True
+    return result
 
 
 def _between(body: np.ndarray, axis: int = 1) -> np.ndarray:

@@ -36,8 +36,9 @@ AIR_HU = -970
 
 RECIPE, RECIPE_LOW, CLUSTERING, NETWORK, BOTH = "recipe", "recipe at -300 HU", "clustering", "network", "both"
 METHODS = (RECIPE, RECIPE_LOW, CLUSTERING, NETWORK, BOTH)
-_WITH_NETWORK = (NETWORK, BOTH)
 """The recipe that users have today comes first, as it is and with the threshold that keeps fat and skin."""
+
+_WITH_NETWORK = (NETWORK, BOTH)
 
 _log = logging.getLogger(__name__)
 
@@ -221,11 +222,7 @@ def _usable(methods: Sequence[str]) -> list[str]:
 @click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only this; may be repeated.")
 @click.option("--kind", "kinds", multiple=True, help="Only this class of case; may be repeated.")
 @click.option("--every", default=1, show_default=True, help="Take only each so many of the cases.")
-@click.option(
-    "--fresh",
-    is_flag=True,
-    help="The cases of people on whom no rule was ever set; without the network.",
-)
+@click.option("--fresh", is_flag=True, help="The cases of people on whom no rule was ever set; without the network.")
 @click.option("--document/--no-document", default=True, help="Write Docs/Headrest.md and its picture.")
 def main(
     data: Path, file: Path, methods: tuple[str, ...], kinds: tuple[str, ...], every: int, fresh: bool, document: bool

@@ -150,19 +150,25 @@ def _hair(
     loose = faint & ~steady & ~far
     away = distance(foreign, cells.spacing, _FREE_MM, ~far)
     thick = _thickness(faint, near, away, body, cells.step_mm)
-    hard = distance(body.thin, cells.spacing, _BESIDE_MM + _EDGE_MM, loose)
+    # Hair that is no thicker than pressed hair stays as it is, whatever lies behind it.
+    backed = _backed(loose, away, body, cells) if thick > _PRESSED_MM else np.zeros_like(loose)
     # A shoulder that a slice shows in part is as smooth as foam.
     rough = loose & grow_along(body.mask, max(1, round(_END_MM / cells.spacing[2])))
     hair, box = np.zeros_like(loose), bounding_box(loose, cells.spacing, _AROUND_CELLS * max(cells.spacing))
-    loose, foreign, near, away, hard = (array[box] for array in (loose, foreign, near, away, hard))
+    loose, foreign, near, away, backed = (array[box] for array in (loose, foreign, near, away, backed))
     joined = reached(foreign, loose | foreign)
-    backed = (hard < away + _EDGE_MM) & (away > _BLURRED_CELLS * cells.step_mm)
     beside = np.where(backed, thick, min(thick, _PRESSED_MM))
     limit = np.where(joined, np.where(away > _BESIDE_MM, thick + _LOOSER_MM, beside), _HAIR_MM)
     found = loose & (near <= limit) & ~_foam(loose & ~rough[box], foreign, air_hu, cells.part(box))
     # Beside equipment hair is the end of hair that is free; what else touches it there is foam in the folds of a face.
     hair[box] = reached(~joined | (away > _BESIDE_MM), found, ALL_AROUND)
     return hair, thick
+
+
+def _backed(loose: np.ndarray, away: np.ndarray, body: Body, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: where what may be hair lies before a hard holder; ``away``: mm from what is no hair."""
+    hard = distance(body.thin, cells.spacing, _BESIDE_MM + _EDGE_MM, loose)
+    return (hard < away + _EDGE_MM) & (away > _BLURRED_CELLS * cells.step_mm)
 
 
 def _foam(loose: np.ndarray, foreign: np.ndarray, air_hu: float, cells: Cells) -> np.ndarray:
