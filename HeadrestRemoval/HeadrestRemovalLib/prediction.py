@@ -21,7 +21,7 @@ from CTVolumeLib.progress import Progress
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
-from . import netgrid, pads
+from . import faces, netgrid, pads
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
 from .grid import cells_of, voxel_step
@@ -58,6 +58,9 @@ _AIR_HU, _AROUND_MM = -980, 5.0
 """HU of cells of air; over so much (standard deviation of a Gauss) what is faint is one thing, all hair or all foam."""
 _HAIR = 0.55
 """Share of equipment in what is faint, below which it is hair, though clustering takes it for foam."""
+_WIDE_MM, _WIDE_SHARE = 4.0, 0.4
+"""What a pad's seam gives to it has to be equipment by that share to the network, over so much (standard deviation of
+a Gauss): ears that lie on a shell are not. No ear lies on a table."""
 _SUPPORTED, _HAIRY = 0.17, 0.3
 _BACKED = 0.2
 """What is faint with at least so much equipment behind it is the foam of a pad and no hair."""
@@ -123,7 +126,7 @@ def label(
     if first is None:
         if not (target == PATIENT).any():
             raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
-        _take_from_tables(target, axial)
+        _up_to_the_skin(target, axial, ratio)
         _without_crumbs(target, voxel_ml)
         return EquipmentResult(labels, "network", contact_cm2(volume, labels), warnings_of(volume, labels, cut=False))
     given = volume.with_array(first.labels).as_axial().array
@@ -230,14 +233,32 @@ def _undivided(labels: np.ndarray, hu: np.ndarray) -> None:
     part[dense] = np.where(mixed[numbers], kinds[numbers], own)
 
 
-def _take_from_tables(labels: np.ndarray, axial: CTVolume) -> None:
-    """What a table presses against the patient goes up to the skin, as clustering finds it."""
-    if not (labels == TABLE).any():
-        return
+def _up_to_the_skin(labels: np.ndarray, axial: CTVolume, ratio: np.ndarray) -> None:
+    """What is pressed on the patient from behind goes up to the skin, as clustering finds it, but for ears and the like.
+
+    Args:
+        labels: (k, j, i) of the network, is changed.
+        axial: the scan.
+        ratio: from ``_onto_voxels``.
+    """
     cells = cells_of(axial)
-    alone = np.where((labels == PATIENT) | (labels == TABLE), labels, np.uint8(BACKGROUND))
-    pads.take(alone, axial.array, voxel_step(cells), cells.factors)
-    labels[alone == TABLE] = TABLE
+    step = voxel_step(cells)
+    # Where a pad ends towards the skin is seen from its far side: its columns are made whole for that.
+    whole = labels.copy()
+    dense = np.isin(labels, EQUIPMENT) & (axial.array > _TISSUE_HU)
+    for j in range(1, labels.shape[1]):
+        whole[:, j][dense[:, j] & (whole[:, j - 1] == PATIENT)] = PATIENT
+    pads.take(whole, axial.array, step, cells.factors)
+    faces.take(whole, axial.array, step, cells.factors)
+    taken = (labels == PATIENT) & (whole > PATIENT)
+    if not taken.any():
+        return
+    box = bounding_box(taken, np.array(step[::-1]), 3 * _WIDE_MM)
+    whole, taken, share = whole[box], taken[box], ratio[box] / np.float32(255)
+    sigma = [_WIDE_MM / size for size in step]
+    mean, weight = (ndimage.gaussian_filter(np.where(taken, one, 0), sigma, truncate=2.5) for one in (share, 1.0))
+    taken &= (whole == TABLE) | (mean > _WIDE_SHARE * weight)
+    labels[box][taken] = whole[taken]
 
 
 def _without_crumbs(labels: np.ndarray, voxel_ml: float) -> None:

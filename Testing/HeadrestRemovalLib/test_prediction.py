@@ -224,19 +224,38 @@ def test_a_plate_apart_from_the_body_is_taken_whole():
     assert lost_ml(result.labels, truth) < 0.5
 
 
-def test_what_a_table_presses_on_the_back_goes_up_to_the_skin():
-    """The network sees the table and not the wedge, as dense as tissue, between table and back."""
+def wedge_beneath_a_back(support: int) -> tuple[CTVolume, np.ndarray, np.ndarray]:
+    """A back on a wedge that is as dense as tissue, on a support: the scan, its truth, and where the wedge is."""
     k, j, i = np.ogrid[:40, :90, :100]
     depth = 60 - np.hypot((j - 35) * 2.0, (i - 50) * 2.0) + 0 * k  # mm within the skin
     wedge = (np.abs(k - 20) < 10) & (np.abs(i - 50) < 18) & (j > 40) & (j < 72) & (depth <= 0)
-    table = (j >= 72) & (j < 78) & (i > 10) & (i < 90) & (k >= 0)
-    truth = np.select([depth > 0, wedge | table], [PATIENT, TABLE], BACKGROUND).astype(np.uint8)
-    hu = np.where(wedge, 110, np.where(table, 150, -1000 + 1030 * np.clip(depth / 2 + 0.5, 0, 1)))
+    plate = (j >= 72) & (j < 78) & (i > 10) & (i < 90) & (k >= 0)
+    truth = np.select([depth > 0, wedge | plate], [PATIENT, support], BACKGROUND).astype(np.uint8)
+    hu = np.where(wedge, 110, np.where(plate, 150, -1000 + 1030 * np.clip(depth / 2 + 0.5, 0, 1)))
     hu = hu + 8 * np.random.default_rng(0).standard_normal(hu.shape)
-    volume = CTVolume(hu.astype(np.int16), (2.0, 2.0, 4.0))
-    result = prediction.label(volume, model=model_of(volume, np.where(wedge, np.uint8(PATIENT), truth)))
-    assert np.mean(result.labels[wedge] == TABLE) > 0.8
-    assert np.count_nonzero(result.labels[(depth > 0) & (hu > -300)] > PATIENT) * 0.016 < 0.5
+    return CTVolume(hu.astype(np.int16), (2.0, 2.0, 4.0)), truth, wedge
+
+
+@pytest.mark.parametrize(
+    ("support", "share", "taken"),
+    [(TABLE, 0.0, True), (HEADREST, 0.6, True), (HEADREST, 0.3, False)],
+    ids=["a table", "a headrest", "what looks like an ear on a headrest"],
+)
+def test_what_is_pressed_on_the_back_goes_up_to_the_skin(support, share, taken):
+    """The network is sure of the plate, and not of the wedge between it and the back."""
+    volume, truth, wedge = wedge_beneath_a_back(support)
+
+    def unsure(shares: np.ndarray) -> None:
+        moved = shares[..., OTHER] * np.float32(share)
+        shares[..., support] += moved
+        shares[..., PATIENT] += shares[..., OTHER] - moved
+        shares[..., OTHER] = 0
+
+    seen = np.where(wedge, np.uint8(OTHER), truth)
+    result = prediction.label(volume, model=model_of(volume, seen, unsure))
+    went = np.mean(result.labels[wedge] == support)
+    assert went > 0.8 if taken else went < 0.1
+    assert np.count_nonzero(result.labels[(truth == PATIENT) & (volume.array > -300)] > PATIENT) * 0.016 < 0.5
 
 
 def test_axis_orders_give_the_same_voxels():
