@@ -234,7 +234,7 @@ def _undivided(labels: np.ndarray, hu: np.ndarray) -> None:
 
 
 def _up_to_the_skin(labels: np.ndarray, axial: CTVolume, ratio: np.ndarray) -> None:
-    """What is pressed on the patient from behind goes up to the skin, as clustering finds it, but for ears and the like.
+    """What is pressed on the patient from behind goes up to the skin, as clustering finds it; ears stay.
 
     Args:
         labels: (k, j, i) of the network, is changed.
