@@ -27,6 +27,25 @@ def test_a_leaning_shell_is_constant_and_an_ear_is_not(lean):
     assert not found[ear].any()
 
 
+@pytest.mark.parametrize("lean", [0.0, 0.4])
+def test_a_curved_shell_leans_as_each_of_its_parts_does(lean):
+    """Where a head lies on its middle the sides alone show, which lie in other rows."""
+    k, j, i = np.ogrid[:40, :80, :50]
+    row = 45 - ((i - 25) / 5) ** 2 + np.rint(lean * (k - 20) * 2)
+    shell = (j >= row) & (j < row + 3) & ((k < 16) | (np.abs(i - 25) > 12))
+    expected = np.rint(lean * (np.arange(40) - 20) * 2)
+    assert np.array_equal(constant.shifts_of(shell, 4.0, 2.0), expected)
+
+
+def test_what_lies_a_little_better_at_a_lean_does_not_lean():
+    """As cloth and thick cushions do by chance."""
+    cushion = np.zeros((40, 80, 50), bool)
+    for k in range(40):
+        row = 20 + round(0.1 * (k - 20) * 2)
+        cushion[k, row : row + 40, 5:45] = True
+    assert not constant.shifts_of(cushion, 4.0, 2.0).any()
+
+
 def test_shares_are_of_the_slices_around():
     scan = cells()
     mask = np.zeros(scan.hu.shape, bool)
@@ -71,6 +90,10 @@ def test_what_leans_out_of_the_picture_is_lost_and_nothing_else():
     assert not mask[39].any()  # the last slices hold nothing of it
     assert share[mask].min() > 0.4
     assert not share[:, :, :20].any()
+
+
+def test_nothing_does_not_lean():
+    assert not constant.shifts_of(np.zeros((4, 6, 5), bool), 4.0, 2.0).any()
 
 
 def test_sums_over_slices():
