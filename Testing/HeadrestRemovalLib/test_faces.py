@@ -64,6 +64,55 @@ def test_skin_pressed_into_foam_stays():
     assert np.array_equal(labels, before)
 
 
+def on_foam(shell_hu, empty=0):
+    """The shell lies on foam, and all of it is labelled as patient where it is touched; HU, labels and what is shell.
+
+    Where some are given, so many empty slices part those that touch from those that are free.
+    """
+    hu, labels, shell = head_on_a_shell(shell_hu=shell_hu, face=3)
+    foam = np.roll(shell, 3, axis=1)
+    hu[foam], labels[foam] = -860, HEADREST
+    if empty:
+        between = (np.full((empty, *hu.shape[1:]), value, hu.dtype) for value in (-1000, 0, 0))
+        free, touched = slice(0, CONTACT.start), slice(*CONTACT.indices(len(hu)))
+        hu, labels, shell = (
+            np.concatenate([one[free], gap.astype(one.dtype), one[touched]])
+            for one, gap in zip((hu, labels, shell), between)
+        )
+    return hu, labels, shell
+
+
+def test_a_shell_on_foam_goes():
+    hu, labels, shell = on_foam(110.0)
+    patient = (labels == PATIENT) & ~shell
+    faces.take(labels, hu, STEP, FACTORS)
+    assert (labels[shell] == HEADREST).all()
+    assert (labels[patient] == PATIENT).all()
+
+
+def test_the_cover_of_foam_stays_since_it_gives_way():
+    hu, labels, _ = on_foam(-300.0)
+    before = labels.copy()
+    faces.take(labels, hu, STEP, FACTORS)
+    assert np.array_equal(labels, before)
+
+
+@pytest.mark.parametrize(("empty", "goes"), [(12, True), (40, False)])
+def test_slices_that_are_farther_off_tell_what_a_holder_is(empty, goes):
+    hu, labels, shell = on_foam(110.0, empty)
+    faces.take(labels, hu, STEP, FACTORS)
+    assert (labels[shell] == HEADREST).all() == goes
+
+
+def test_slices_near_by_tell_more_than_those_farther_off():
+    """A holder that is shorter than the scan is no less steady."""
+    hu, labels, shell = on_foam(110.0)
+    hu, labels, shell = (np.concatenate([one] * 2) for one in (hu, labels, shell))
+    hu[:44], labels[:44] = np.roll(hu[:44], 4, axis=1), np.roll(labels[:44], 4, axis=1)
+    faces.take(labels, hu, STEP, FACTORS)
+    assert (labels[50:][shell[50:]] == HEADREST).all()
+
+
 def test_what_is_not_as_dense_as_the_holder_stays():
     hu, labels, shell = head_on_a_shell()
     hu[shell & (labels == PATIENT)] = 700  # bone, where a thin holder gives way
