@@ -100,14 +100,15 @@ class Skin:
 
 
 def find(
-    back: Back, patch: np.ndarray, columns: Callable[[], tuple[np.ndarray, np.ndarray]], step_mm: float
+    back: Back, patch: np.ndarray, columns: Callable[[], tuple[np.ndarray, ...]], step_mm: float
 ) -> Skin | None:  # fmt: skip
     """The skin beneath what touches the back.
 
     Args:
         back: of the patient.
         patch: (k, i) bool: what is touched, in one piece.
-        columns: gives (k, j, i) HU of the columns, and bool: what was taken for the patient; asked where it is needed.
+        columns: gives (k, j, i) HU of the columns, bool: what was taken for the patient, and bool: of that what is no
+            holder's face; asked where it is needed.
         step_mm: of the rows.
 
     Returns:
@@ -121,7 +122,7 @@ def find(
         return None
     large = back.cm2(patch) >= _LARGEST_CM2
     if large:
-        value, own = columns()
+        value, own, bare = columns()
         seen = seam.find(value, own, step_mm, patch, THICK_MM)
         if seen is None or np.count_nonzero(np.isfinite(seen.height)) < _SEEN_PART * np.count_nonzero(patch):
             return None
@@ -139,9 +140,9 @@ def find(
     good = np.percentile((back.last - skin)[facing], 75) > _PAD_MM
     good &= unsure < _UNSURE_MM and back.cm2(whole) < _LARGEST_CM2
     if not large:
-        value, own = columns()
+        value, own, bare = columns()
     seen = seam.find(value, own, step_mm, ndimage.binary_dilation(whole, _ALL_AROUND), THICK_MM)
-    through = None if seen is None else _through_the_seam(back, whole, where, weight, skin, seen, value, step_mm)
+    through = None if seen is None else _through_the_seam(back, whole, where, weight, skin, seen, value, bare, step_mm)
     if through is None:
         small = back.cm2(facing) < _SMALL_CM2
         return Skin(skin + _SURE * unsure, facing, np.zeros_like(whole), small) if good else None
@@ -176,7 +177,7 @@ def _from_around(
 
 def _through_the_seam(
     back: Back, patch: np.ndarray, where: np.ndarray, weight: np.ndarray, skin: np.ndarray, seen: seam.Seam,
-    value: np.ndarray, step_mm: float,
+    value: np.ndarray, bare: np.ndarray, step_mm: float,
 ) -> tuple[Skin, np.ndarray] | None:  # fmt: skip
     """The skin by the plate through the free skin and the seam, and (k, i) bool where the seam is near or followed.
 
@@ -204,15 +205,21 @@ def _through_the_seam(
         return None
     near = away < np.where(back.firm, _REACH_MM, _BLUR_MM)
     slope = _slope(skin, back)
-    height = np.where(good, seen.height, np.where(near, seam.nearby(value, step_mm, seen, skin), np.nan))
-    height = _followed(height, patch, value, step_mm, seen, round(_FOLLOWED_MM / min(back.size)))
+    height = np.where(good, seen.height, np.where(near, seam.nearby(value, bare, step_mm, seen, skin), np.nan))
+    height = _followed(height, patch, value, bare, step_mm, seen, round(_FOLLOWED_MM / min(back.size)))
     exact = np.isfinite(height)
     height = np.where(exact, height, skin + _MARGIN * unsure * np.hypot(1, slope))
     return Skin(height, patch & (exact | (slope < _STEEPEST)), exact, False, seen), near | exact
 
 
 def _followed(
-    height: np.ndarray, patch: np.ndarray, value: np.ndarray, step_mm: float, seen: seam.Seam, rounds: int
+    height: np.ndarray,
+    patch: np.ndarray,
+    value: np.ndarray,
+    bare: np.ndarray,
+    step_mm: float,
+    seen: seam.Seam,
+    rounds: int,
 ) -> np.ndarray:
     """(k, i) mm, NaN where not known: the seam with what joins on to it column by column, by a voxel at most."""
     for _ in range(rounds):
@@ -222,7 +229,7 @@ def _followed(
         if not beside.any():
             break
         mean = ndimage.uniform_filter(np.where(known, height, 0.0), 3) / np.maximum(number, 0.5 / 9)
-        found = np.where(beside, seam.nearby(value, step_mm, seen, np.where(beside, mean, 0.0)), np.nan)
+        found = np.where(beside, seam.nearby(value, bare, step_mm, seen, np.where(beside, mean, 0.0)), np.nan)
         if not np.isfinite(found).any():
             break
         height = np.where(known, height, found)

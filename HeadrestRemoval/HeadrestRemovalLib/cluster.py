@@ -91,7 +91,9 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     steps("Finding the surfaces")
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     step = voxel_step(cells)
-    pads.take(target, axial.array, step, cells.factors)
+    faceless = target.copy()
+    faces.take(faceless, axial.array, step, cells.factors)
+    pads.take(target, axial.array, step, cells.factors, faceless)
     faces.take(target, axial.array, step, cells.factors)
     skin = rays.cast(target, axial.array, body.head, step, cells.factors)
     if skin:

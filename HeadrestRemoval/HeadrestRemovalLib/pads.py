@@ -63,7 +63,9 @@ _FAR_SIDE_MM = 10.0
 _ALL_AROUND = np.ones((3, 3), bool)
 
 
-def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> None:
+def take(
+    labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, faceless: np.ndarray | None = None
+) -> None:  # fmt: skip
     """Give to the equipment the pads behind the patient that were taken for the patient.
 
     Args:
@@ -71,6 +73,8 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
         hu: (k, j, i) the scan.
         step: mm along k, j, i.
         factors: voxels in a cell along k, j, i.
+        faceless: (k, j, i) the labels without what is known to be the face of a holder, where no skin ends; None where
+            nothing is known.
     """
     back = backs.find(labels, hu, step, factors)
     patches, _ = ndimage.label(ndimage.binary_closing(back.touched, _ALL_AROUND))
@@ -80,7 +84,7 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
             continue
         room = [int(np.ceil(beneath.AROUND_MM / size)) for size in back.size]
         window = tuple(slice(max(0, side.start - add), side.stop + add) for side, add in zip(box, room))
-        columns = partial(backs.columns, labels, hu, factors, window)
+        columns = partial(backs.columns, labels, labels if faceless is None else faceless, hu, factors, window)
         skin = beneath.find(back.part(window), patches[window] == number, columns, step[1])
         if skin is None:
             continue

@@ -110,11 +110,12 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     return Seam(np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan), middle, spread, tissue)
 
 
-def nearby(value: np.ndarray, step_mm: float, seam: Seam, height: np.ndarray) -> np.ndarray:
+def nearby(value: np.ndarray, own: np.ndarray, step_mm: float, seam: Seam, height: np.ndarray) -> np.ndarray:
     """Where it is known about where a pad ends, a voxel that is a little darker than the pad suffices.
 
     Args:
         value: (k, j, i) HU of the columns, rows from front to back.
+        own: (k, j, i) bool: what was taken for the patient.
         step_mm: of the rows.
         seam: of the pad.
         height: (k, i) mm from the first row to where the skin should end.
@@ -128,7 +129,8 @@ def nearby(value: np.ndarray, step_mm: float, seam: Seam, height: np.ndarray) ->
         inner = np.clip(face + shift, 0, value.shape[1] - 2)[:, None]
         skin, pad = (np.take_along_axis(value, inner + more, axis=1)[:, 0] for more in (0, 1))
         wrong = np.abs(pad - seam.middle_hu)
-        alike = (wrong < (_ALIKE_HU if shift < 0 else _FILM_HU)) & (wrong < _PADS_SHARE * (pad - skin))
+        alike = np.take_along_axis(own, inner + 1, axis=1)[:, 0]  # else it is the holder's own face
+        alike &= (wrong < (_ALIKE_HU if shift < 0 else _FILM_HU)) & (wrong < _PADS_SHARE * (pad - skin))
         seen = alike & (skin < seam.middle_hu - max(_FILM_HU, _SPREADS * seam.spread_hu))
         found = np.where(seen, (inner[:, 0] + 0.5) * step_mm, found)
     return found

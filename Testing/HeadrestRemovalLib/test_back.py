@@ -52,8 +52,11 @@ def test_a_blurred_edge_that_was_labelled_does_not_touch_firmly():
 
 def test_the_columns_are_all_voxels_of_some_samples():
     labels, hu = scan(1.0)
-    value, own = back.columns(labels, hu, (1, 2, 2), (slice(2, 4), slice(10, 15)))
+    faceless = np.where(np.arange(100)[:, None] < 55, labels, HEADREST)
+    value, own, bare = back.columns(labels, faceless, hu, (1, 2, 2), (slice(2, 4), slice(10, 15)))
     assert value.shape == own.shape == (2, 100, 5)
     assert np.array_equal(value[0, :, 0], hu[2, :, 21])
     assert own[:, :60].all()
     assert not own[:, 60:].any()
+    assert bare[:, :55].all()
+    assert not bare[:, 55:].any()

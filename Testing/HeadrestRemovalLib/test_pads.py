@@ -151,6 +151,18 @@ def test_what_is_large_stays_where_no_seam_shows(lung):
     assert np.array_equal(labels, before)
 
 
+def test_where_the_face_of_a_holder_is_known_no_seam_is_looked_for(monkeypatch):
+    hu, labels, _ = back_with_a_pad()
+    faceless = np.where(np.arange(90)[:, None] < 70, labels, HEADREST)
+    seen = []
+    monkeypatch.setattr(pads.beneath, "find", lambda back, patch, columns, step_mm: seen.append(columns()))
+    pads.take(labels, hu, STEP, FACTORS, faceless)
+    _, own, bare = seen[0]
+    assert np.array_equal(own[:, :70], bare[:, :70])
+    assert own[:, 70:].any()
+    assert not bare[:, 70:].any()
+
+
 def test_foam_behind_a_pad_goes_with_it():
     hu, labels, pad = back_with_a_pad()
     foam = np.zeros(pad.shape, bool)
@@ -172,9 +184,9 @@ def test_necks_and_ears_on_their_supports_stay(ct_data, name, monkeypatch):
     """They fall away at the sides, where the plate says little: up to 60 mL were taken for pads."""
     taken = []
 
-    def watched(labels, hu, step, factors):
+    def watched(labels, hu, step, factors, faceless):
         before = labels.copy()
-        take(labels, hu, step, factors)
+        take(labels, hu, step, factors, faceless)
         taken.append(np.count_nonzero((before == PATIENT) & (labels > PATIENT) & (hu > -300)) * np.prod(step) / 1000)
 
     take = pads.take

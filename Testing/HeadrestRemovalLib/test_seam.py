@@ -98,7 +98,7 @@ def test_nothing_is_no_pad():
 def test_near_where_it_is_known_to_be_a_little_darker_suffices(off, seen):
     value, own = columns(60.0, -60.0, film_hu=-200.0)
     told = np.full((20, 20), (SKIN_ENDS + 0.5 + off) * STEP_MM)
-    height = seam.nearby(value, STEP_MM, found(value, own), told)
+    height = seam.nearby(value, own, STEP_MM, found(value, own), told)
     assert np.isfinite(height).all() == seen
     if seen:
         assert np.all(height == (SKIN_ENDS + 0.5) * STEP_MM)
@@ -109,18 +109,29 @@ def test_skin_that_is_nearly_as_dense_as_the_pad_is_not_taken_though_fat_lies_be
     result = found(value, own)
     value[:, SKIN_ENDS - 1] = -90
     value[:, SKIN_ENDS] = 20
-    height = seam.nearby(value, STEP_MM, result, np.full((20, 20), (SKIN_ENDS + 0.5) * STEP_MM))
+    height = seam.nearby(value, own, STEP_MM, result, np.full((20, 20), (SKIN_ENDS + 0.5) * STEP_MM))
     assert np.isnan(height).all()
+
+
+def test_the_face_of_the_holder_is_no_seam():
+    """Between it and a pad lies air, too: there no skin ends."""
+    value, own = columns(60.0, 60.0, film_hu=60.0)
+    value[:, SKIN_ENDS] = -60
+    seen = seam.Seam(np.zeros((20, 20)), 60.0, 5.0, np.inf)
+    height = np.full((20, 20), (SKIN_ENDS + 0.5) * STEP_MM)
+    assert np.isfinite(seam.nearby(value, own, STEP_MM, seen, height)).all()
+    own[:, SKIN_ENDS + 1 :] = False
+    assert np.isnan(seam.nearby(value, own, STEP_MM, seen, height)).all()
 
 
 def test_in_an_uneven_pad_what_is_a_little_darker_is_no_seam():
     value, own = columns(0.0, -70.0, film_hu=-400.0)
     seen = found(value, own)
     height = np.full((20, 20), (SKIN_ENDS + 0.5) * STEP_MM)
-    assert np.isfinite(seam.nearby(value, STEP_MM, seen, height)).all()
+    assert np.isfinite(seam.nearby(value, own, STEP_MM, seen, height)).all()
     uneven = replace(seen, spread_hu=45.0)
-    assert np.isnan(seam.nearby(value, STEP_MM, uneven, height)[:, 1::2]).all()
-    assert np.isfinite(seam.nearby(value, STEP_MM, uneven, height)[:, ::2]).all()
+    assert np.isnan(seam.nearby(value, own, STEP_MM, uneven, height)[:, 1::2]).all()
+    assert np.isfinite(seam.nearby(value, own, STEP_MM, uneven, height)[:, ::2]).all()
 
 
 def test_what_noise_makes_fainter_than_fat_is_no_seam():
