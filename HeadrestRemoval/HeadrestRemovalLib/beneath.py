@@ -68,6 +68,9 @@ _REACH_MM, _BLUR_MM, _NEAR_SHARE = 15.0, 6.0, 0.5
 """The plate holds so far from where the seam was seen, less far where only a blurred edge lies behind. At least that
 share of the pad lies so near."""
 
+_BETWEEN_MM = 30.0
+"""Where the seam was seen to the left and to the right, the plate holds so far from it, too, but is less sure."""
+
 _FOLLOWED_MM = 40.0
 """So far from where it was seen the seam is followed."""
 
@@ -208,7 +211,9 @@ def _through_the_seam(
     height = np.where(good, seen.height, np.where(near, seam.nearby(value, bare, step_mm, seen, skin), np.nan))
     height = _followed(height, patch, value, bare, step_mm, seen, round(_FOLLOWED_MM / min(back.size)))
     exact = np.isfinite(height)
-    height = np.where(exact, height, skin + _MARGIN * unsure * np.hypot(1, slope))
+    margin = np.where(near, _MARGIN, _SURE) * unsure
+    near |= _between(good) & back.firm & (away < _BETWEEN_MM)
+    height = np.where(exact, height, skin + margin * np.hypot(1, slope))
     return Skin(height, patch & (exact | (slope < _STEEPEST)), exact, False, seen), near | exact
 
 
@@ -234,6 +239,11 @@ def _followed(
             break
         height = np.where(known, height, found)
     return height
+
+
+def _between(good: np.ndarray) -> np.ndarray:
+    """(k, i) bool: what has some of a mask to its left and to its right."""
+    return np.maximum.accumulate(good, axis=1) & np.maximum.accumulate(good[:, ::-1], axis=1)[:, ::-1]
 
 
 def _slope(skin: np.ndarray, back: Back) -> np.ndarray:

@@ -109,10 +109,11 @@ def test_a_back_that_lies_on_a_table_in_full_stays():
     assert np.array_equal(labels, before)
 
 
-def table_pressed_on_a_back(film, lung=False):
+def table_pressed_on_a_back(film, lung=False, unseen=0):
     """A broad back, the free part of which shows around what fills the room to the table beneath it, over 200 cm2.
 
-    Where ``film``, every third column shows a dark voxel between them; where ``lung``, the lung is thinly covered.
+    Where ``film``, every third column shows a dark voxel between them, but in so many unseen ones at each side of the
+    middle; where ``lung``, the lung is thinly covered.
 
     Returns:
         HU, labels as clustering leaves them (what fills the room is the patient's) and what fills it.
@@ -125,7 +126,7 @@ def table_pressed_on_a_back(film, lung=False):
     hu = np.where(body, -80.0, np.where(pad | table, -80.0, -1000.0))
     hu = hu + NOISE_HU * np.random.default_rng(0).standard_normal(hu.shape)
     last = body & ~np.roll(body, -1, axis=1)
-    hu[last & pad.any(axis=1, keepdims=True) & ((i + k) % 3 == 0) & film] = -400
+    hu[last & pad.any(axis=1, keepdims=True) & ((i + k) % 3 == 0) & (np.abs(i - 70) >= unseen) & film] = -400
     if lung:
         hu[depth > 14] = -850 + 40 * np.random.default_rng(1).standard_normal(np.count_nonzero(depth > 14))
     labels = np.where(body | pad, PATIENT, np.where(table, HEADREST, 0)).astype(np.uint8)
@@ -149,6 +150,17 @@ def test_what_is_large_stays_where_no_seam_shows(lung):
     before = labels.copy()
     pads.take(labels, hu, STEP, FACTORS)
     assert np.array_equal(labels, before)
+
+
+@pytest.mark.parametrize(("unseen", "goes"), [(14, True), (24, False)])
+def test_between_places_where_the_seam_shows_a_pad_goes(unseen, goes):
+    hu, labels, pad = table_pressed_on_a_back(True, unseen=unseen)
+    middle = pad & (np.abs(np.arange(140) - 70) < 5)
+    patient = (labels == PATIENT) & ~pad & middle.any(axis=1, keepdims=True)
+    pads.take(labels, hu, STEP, FACTORS)
+    gone = np.mean(labels[middle] == HEADREST)
+    assert gone > 0.8 if goes else gone < 0.2
+    assert (labels[patient] == PATIENT).all()
 
 
 def test_where_the_face_of_a_holder_is_known_no_seam_is_looked_for(monkeypatch):
