@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from CTVolumeLib.boxes import bounding_box
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from .grid import Factors, Step, middle, middle_voxels
 from .labels import PATIENT
@@ -210,6 +211,32 @@ def from_air(
     """
     air = (hu[near.box] < SKIN_HU) & (labels[near.box] != PATIENT)
     return distance(air, (step[2], step[1], _APART_MM if in_slice else step[0]), reach_mm)[near.where]
+
+
+def below_face(labels: np.ndarray, hu: np.ndarray, near: Voxels, step: Step, reach_mm: float) -> np.ndarray:
+    """(m,) mm from voxels near some rays to where the air outside the patient ends, between the voxels.
+
+    Infinite beyond ``reach_mm``, and for what is as faint as air.
+    """
+    plane = hu[near.box].astype(np.float32)
+    air = (plane < SKIN_HU) & (labels[near.box] != PATIENT)
+    found = []
+    for axis in range(3):
+        one, two = ([slice(None)] * 3 for _ in range(2))
+        one[axis], two[axis] = slice(None, -1), slice(1, None)
+        for outer, inner, sign in ((one, two, 1), (two, one, -1)):
+            ends = air[tuple(outer)] & (plane[tuple(inner)] >= SKIN_HU)
+            before, after = plane[tuple(outer)][ends], plane[tuple(inner)][ends]
+            place = np.argwhere(ends).astype(float)
+            place[:, axis] += (sign < 0) + sign * (SKIN_HU - before) / (after - before)
+            found.append(place)
+    face = np.concatenate(found) * step
+    result = np.full(len(near.ray), np.inf)
+    dense = plane[near.where] >= SKIN_HU
+    if len(face) and dense.any():
+        places = np.stack(near.where, axis=1)[dense] * np.array(step)
+        result[dense] = cKDTree(face).query(places, distance_upper_bound=reach_mm)[0]
+    return result
 
 
 def _nearest(

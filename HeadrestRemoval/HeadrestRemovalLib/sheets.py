@@ -2,6 +2,7 @@
 
 From outside inwards HU rises within a voxel or two at free skin, and stays. Over a sheet it falls again, or rises late.
 Rays into the skin tell all over (``rays``); where neighbours agree over a large part of the head, a sheet lies there.
+It is as thick all over: where it is found all around, what is no deeper beneath its outer face belongs to it as well.
 Ears, hair and nostrils look alike, but over less. Elsewhere on the body blurred skin does, so that none is looked for.
 """
 
@@ -12,7 +13,7 @@ from scipy import ndimage
 
 from .grid import Factors, Step, middle_voxels
 from .labels import OTHER, PATIENT
-from .rays import SKIN_HU, Rays, from_air, voxels_near
+from .rays import SKIN_HU, Rays, below_face, from_air, voxels_near
 from .shapes import ALL_AROUND, numbered, reached
 
 _DIP_HU = 60
@@ -68,6 +69,22 @@ _FROM_AIR_MM, _PRESSED_FROM_AIR_MM = 5.0, 3.1
 
 _PRESSED_HU = -150
 """Where no gap shows, what is denser is skin."""
+
+_DEEPEST = 95
+"""A sheet is as thick all over as this share of it, in percent, where a gap shows."""
+
+_HALF_A_VOXEL = 0.6
+"""What is half sheet and half skin lies deeper by so much of its width, as some slant."""
+
+_LAYER_MM, _AROUND_LAYER_MM, _TIMES = 4.5, 6.0, 6
+"""What share of the outermost layer, so thick, is a sheet is told so far around; so often, as what is found counts."""
+
+_COVERS, _ENDS = (0.6, 0.8), 0.5
+"""Where a larger share is a sheet, it covers the skin: the former at its face, the latter as deep as the layer, since
+beside the sheet's end skin lies no deeper. Where a smaller share is one, it ends."""
+
+_FAT_HU = -130
+"""Fat is hardly fainter than this, and what is denser is skin."""
 
 
 def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Factors) -> None:
@@ -133,10 +150,50 @@ def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays
     sheet = clear[ray] & (depth < rays.edge[ray]) & (value < most) & ((value < _SOFT_HU) | (away < _FROM_AIR_MM))
     pressed = late[ray] & (from_first < np.clip(rays.late[ray] - usual_mm, 0, _ON_SKIN_MM))
     pressed &= (value < _SOFT_HU) | (away < _PRESSED_FROM_AIR_MM)
-    sheet |= pressed & (value < min(most, _PRESSED_HU))
+    pressed &= ~sheet & (value < min(most, _PRESSED_HU))
     rest = (value < _SOFT_HU) & (from_first < usual_gap_mm + step[1] / 2)
     rest &= (value > SKIN_HU) | (late[ray] & (from_first < 0))
+    deep = below_face(labels, hu, near, step, _LAYER_MM)
     kind = labels[near.box]
     taken, soft = kind != PATIENT, np.zeros(kind.shape, bool)
-    taken[near.where], soft[near.where] = sheet & near.beside, rest & near.beside
-    kind[reached(taken, taken | soft) & (kind == PATIENT)] = OTHER
+    taken[near.where], soft[near.where] = (sheet | pressed) & near.beside, rest & near.beside
+    found = reached(taken, taken | soft)[near.where]
+    dense = near.beside & (value > _SOFT_HU)
+    sure = deep[sheet & dense & np.isfinite(deep)]
+    if sure.size:
+        thick_mm = float(np.percentile(sure, _DEEPEST) + _HALF_A_VOXEL * step[1])
+        within = near.beside & (deep < thick_mm) & (value < _FAT_HU)
+        found = _evened(found, within, pressed & dense, deep, near.place // factors, np.array(step) * factors)
+    kind[tuple(one[found] for one in near.where)] = OTHER
+
+
+def _evened(
+    found: np.ndarray, within: np.ndarray, doubtful: np.ndarray, deep: np.ndarray, cell: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+    """What was found of a sheet, evened out: all of it where it covers the skin, and no crumbs of skin where it ends.
+
+    Args:
+        found: (m,) bool.
+        within: (m,) bool: what may belong to it as well.
+        doubtful: (m,) bool: what may not.
+        deep: (m,) mm beneath the outer face.
+        cell: (m, 3) of the voxels.
+        size: mm of a cell along k, j, i.
+
+    Returns:
+        (m,) bool.
+    """
+    start, stop = cell.min(axis=0), cell.max(axis=0) + 1
+    shape, window = tuple(stop - start), [2 * round(_AROUND_LAYER_MM / one) + 1 for one in size]
+    at = np.ravel_multi_index(tuple((cell - start).T), shape)
+
+    def around(which: np.ndarray) -> np.ndarray:
+        number = np.bincount(at, which, int(np.prod(shape))).reshape(shape)
+        return ndimage.uniform_filter(number, window, mode="constant").ravel()[at]
+
+    layer = deep < _LAYER_MM
+    every, enough = np.maximum(around(layer), 1e-6), np.interp(deep, (0, _LAYER_MM), _COVERS)
+    for _ in range(_TIMES):
+        covered = around(layer & found) / every
+        found = found | (within & (covered > enough))
+    return found & ~(doubtful & (covered < _ENDS))
