@@ -63,7 +63,7 @@ _FEWEST = 2
 _OVERLAP = 0.2
 """What shares more than this of its rays with a strap is another view of it."""
 
-_BRIDGED = 2
+_BRIDGED = 3
 """Over so many sectors a strap goes on where nothing can be told, as over an ear, but not over bare skin."""
 
 _EARLIER_MM = 0.4

@@ -112,6 +112,15 @@ def test_a_strap_as_dense_as_fat_goes_where_it_stands_out():
     assert np.mean(labels[strap] == OTHER) > 0.5
 
 
+def test_a_strap_goes_on_where_the_skin_beside_it_is_no_measure_but_not_over_bare_skin():
+    """HU rises later on hairy skin beside a strap than on the strap; where it ends the outline does not step out."""
+    mm, step_mm = np.full(24, 1.2), np.full(24, 1.5)
+    mm[4:7], mm[14:17], step_mm[14:17] = -1.0, 0.0, 0.0
+    expected = np.ones(24, bool)
+    expected[14:17] = False
+    assert np.array_equal(straps._sectors(mm, mm, step_mm), expected)
+
+
 def test_skin_that_is_blurred_in_a_band_stays():
     """HU rises later there, at both edges and all around, but the outline does not step out."""
     hu, labels, _ = scan(fat_mm=np.where(np.abs(Z - 60) < 12, 2.5, 1.5))
