@@ -10,7 +10,7 @@ from . import cluster
 from .results import EquipmentResult
 
 METHODS = ("auto", "clustering", "network", "both")
-BEST = "clustering"
+BEST = "both"
 """What "auto" takes: the method whose worst case measured best."""
 
 
@@ -19,8 +19,8 @@ def find(volume: CTVolume, method: str = "auto", progress: Progress | None = Non
 
     Args:
         volume: a CT with its slices in any order and direction.
-        method: "auto", "clustering" (``cluster.label``), "network" (``prediction.label``) or "both" (the network
-            refines what clustering found).
+        method: "auto", "clustering" (``cluster.label``), "network" (``prediction.label``) or "both" (what
+            clustering found, and what it took for the patient and the network does not).
         progress: called with done, total and text; returning False cancels.
 
     Raises:

@@ -222,15 +222,24 @@ def _usable(methods: Sequence[str]) -> list[str]:
 @click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), help="Only this; may be repeated.")
 @click.option("--kind", "kinds", multiple=True, help="Only this class of case; may be repeated.")
 @click.option("--every", default=1, show_default=True, help="Take only each so many of the cases.")
-@click.option("--fresh", is_flag=True, help="The cases of people on whom no rule was ever set; without the network.")
+@click.option(
+    "--cases",
+    "group",
+    default=evaluation_cases.KNOWN,
+    show_default=True,
+    type=click.Choice(evaluation_cases.GROUPS),
+    help="Those that rules were set with, those of people on whom"
+    " none was (without the network), or supports of other kinds.",
+)
 @click.option("--document/--no-document", default=True, help="Write Docs/Headrest.md and its picture.")
 def main(
-    data: Path, file: Path, methods: tuple[str, ...], kinds: tuple[str, ...], every: int, fresh: bool, document: bool
+    data: Path, file: Path, methods: tuple[str, ...], kinds: tuple[str, ...], every: int, group: str, document: bool
 ) -> None:  # fmt: skip
     """Measure the removal of headrests on cases whose truth is known."""
     have = {(row.case, row.method) for row in read_rows(file)}
-    wanted = [method for method in _usable(methods or METHODS) if not (fresh and method in _WITH_NETWORK)]
-    for maker in evaluation_cases.all_cases(data, every, fresh):
+    knew = group == evaluation_cases.FRESH  # the network was trained on these heads
+    wanted = [method for method in _usable(methods or METHODS) if not (knew and method in _WITH_NETWORK)]
+    for maker in evaluation_cases.all_cases(data, every, group):
         case = maker()
         if kinds and case.kind not in kinds:
             continue

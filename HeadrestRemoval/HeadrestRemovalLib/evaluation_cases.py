@@ -20,6 +20,7 @@ from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
 from . import evaluation_equipment as draw
+from . import evaluation_supports as supports
 from .evaluation_equipment import Patient, Scene
 
 HEADS = ("hn10", "hn101", "hn124", "hn144", "hn146", "hn172", "hn182", "hn187")
@@ -131,13 +132,16 @@ def make(patient: Patient, kind: str, number: int = 0, seed: int = 0) -> Case:
 
     Args:
         patient: in air.
-        kind: one of ``HEAD_KINDS`` or ``BODY_KINDS``.
+        kind: one of ``HEAD_KINDS``, ``BODY_KINDS`` or ``evaluation_supports.KINDS``.
         number: chooses among the shapes of a class.
         seed: of the noise.
     """
     kinds = HEAD_KINDS if patient.head.stop > patient.head.start else BODY_KINDS
     scene = Scene(patient, seed)
-    kinds[kind](scene, number)
+    if kind in supports.KINDS:
+        supports.KINDS[kind](scene)
+    else:
+        kinds[kind](scene, number)
     volume, truth, rim = scene.finish()
     source = "phantom" if patient.person.startswith("phantom") else "composed"
     return Case(f"{patient.name}, {kind}", kind, source, patient.person, volume, truth, rim)
@@ -209,18 +213,26 @@ def real_body(data: Path, name: str) -> Patient:
     return _finer(volume, _outline(volume.array), name)
 
 
-def all_cases(data: Path | None, every: int = 1, fresh: bool = False) -> Iterator[Callable[[], Case]]:
+KNOWN, FRESH, SUPPORTS = "known", "fresh", "supports"
+GROUPS = (KNOWN, FRESH, SUPPORTS)
+"""Cases that rules were set with; those of people on whom none was; and those of supports of other kinds."""
+
+
+def all_cases(data: Path | None, every: int = 1, group: str = KNOWN) -> Iterator[Callable[[], Case]]:
     """Makers of all cases; each case is made when it is asked for.
 
     Args:
         data: folder of the real scans, or None for the phantom alone.
         every: take only each so many.
-        fresh: those of people on whom no rule was ever set, instead of the others.
+        group: one of ``GROUPS``.
     """
     known = ((FIRST_SEED, HEADS, BODIES), (MORE_SEED, MORE_HEADS, ()))
     makers: list[Callable[[], Case]] = []
-    for seed, heads, bodies in ((FRESH_SEED, FRESH_HEADS, ()),) if fresh else known:
-        makers += [*phantom_cases(seed), *(composed_cases(data, heads, bodies) if data else ())]
+    if group == SUPPORTS:
+        makers = support_cases(data)
+    else:
+        for seed, heads, bodies in ((FRESH_SEED, FRESH_HEADS, ()),) if group == FRESH else known:
+            makers += [*phantom_cases(seed), *(composed_cases(data, heads, bodies) if data else ())]
     yield from makers[::every]
 
 
@@ -272,6 +284,17 @@ def composed_cases(
     for body in bodies:
         makers += [_later(_composed, data, body, kind, 0) for kind in BODY_KINDS]
     return sorted(makers, key=lambda maker: maker.args[1])  # a head is read once
+
+
+def support_cases(data: Path | None) -> list[Callable[[], Case]]:
+    """Each kind of ``evaluation_supports`` on a phantom and three real heads."""
+    heads = [name for name in (*HEADS, *MORE_HEADS) if name not in LEFT_OUT]
+    makers: list[Callable[[], Case]] = []
+    for number, kind in enumerate(supports.KINDS):
+        makers.append(_later(_phantom_case, FIRST_SEED + number, kind, number))
+        for turn in range(3) if data else ():
+            makers.append(_later(_composed, data, heads[(3 * number + turn) % len(heads)], kind, number + turn))
+    return makers
 
 
 def licences(data: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from CTVolumeLib.files import write_atomic
 
 from .evaluation_cases import INSTEAD, LEFT_OUT, is_fresh
+from .evaluation_supports import KINDS as SUPPORT_KINDS
 
 if TYPE_CHECKING:
     from .evaluation import Row
@@ -76,8 +77,9 @@ def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, 
         scans: id to licence and patient.
         seen: id to what was seen: equipment, removed_ml, left, verdict.
     """
+    supports = [row for row in rows if row.kind in SUPPORT_KINDS]
     fresh = [row for row in rows if is_fresh(row.person)]
-    rows = [row for row in rows if not is_fresh(row.person)]
+    rows = [row for row in rows if row not in supports and row not in fresh]
     methods = _methods(rows)
     people = {row.person for row in rows}
     cases = {row.case for row in rows}
@@ -109,6 +111,7 @@ def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, 
             *_bars(rows, methods),
             *_failures(rows, methods),
             *_fresh(fresh),
+            *_supports(supports),
             *_real(seen, scans),
             "## Limits",
             "",
@@ -280,6 +283,25 @@ def _fresh(rows: Sequence[Row]) -> list[str]:
         f" ({len([name for name in people if name.startswith('phantom')])} of them phantoms) were measured once the"
         " rules stood. They are made in the same way, so that they say nothing of equipment of other kinds. The network"
         " was trained on the heads among them, so that it is not measured here.",
+        "",
+        *(f"#{line}" if line.startswith("## ") else line for line in lines),
+    ]
+
+
+def _supports(rows: Sequence[Row]) -> list[str]:
+    """Equipment of other kinds than those that rules and network were made with."""
+    if not rows:
+        return []
+    people = {row.person for row in rows}
+    methods = _methods(rows)
+    lines = [*_summary(rows, methods), *_by_kind(rows, methods), *_failures(rows, methods)]
+    return [
+        "## Supports of other kinds",
+        "",
+        "Gel rings, horseshoes, cushions of water, towels and the like (`evaluation_supports.py`) in"
+        f" {len({row.case for row in rows})} cases of {len(people)} of the people above: no rule of clustering was made"
+        " with them, and the network was trained on none of these shapes and people. How much the network may change"
+        " of what clustering found was set with these shapes in view, on other people.",
         "",
         *(f"#{line}" if line.startswith("## ") else line for line in lines),
     ]

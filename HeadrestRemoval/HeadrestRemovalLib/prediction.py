@@ -56,17 +56,13 @@ _WORN_ML, _WORN_CERTAIN = 3.0, 0.6
 _ONE_KIND = 0.7
 _AIR_HU, _AROUND_MM = -980, 5.0
 """HU of cells of air; over so much (standard deviation of a Gauss) what is faint is one thing, all hair or all foam."""
-_HAIR = 0.55
-"""Share of equipment in what is faint, below which it is hair, though clustering takes it for foam."""
 _WIDE_MM, _WIDE_SHARE = 4.0, 0.4
 """What a pad's seam gives to it has to be equipment by that share to the network, over so much (standard deviation of
 a Gauss): ears that lie on a shell are not. No ear lies on a table."""
-_SUPPORTED, _HAIRY = 0.17, 0.3
-_BACKED = 0.2
-"""What is faint with at least so much equipment behind it is the foam of a pad and no hair."""
-_SECTION = 0.6
-_TAKE = 0.9
-_SURE = 0.82
+_PIECE_ML, _RIM, _EDGE = 10.0, 3, 2
+"""Smaller pieces that clustering took for the patient are his, since ears that touch a holder and ends of cannulas look
+like equipment to the network, and so are those that reach so many voxels of the picture's sides, as arms do. A piece's
+blurred edge is as wide."""
 _CRUMB_ML = 0.4
 _STUCK_ML, _JOINED, _TISSUE_HU = 40.0, 0.1, -250
 """What is smaller, as dense as tissue, joined to nothing so dense but the patient, and to him by so many voxels of its
@@ -130,7 +126,7 @@ def label(
         _without_crumbs(target, voxel_ml)
         return EquipmentResult(labels, "network", contact_cm2(volume, labels), warnings_of(volume, labels, cut=False))
     given = volume.with_array(first.labels).as_axial().array
-    _merge(target, given, ratio, axial.array, voxel_ml)
+    _merge(target, given, ratio, axial, voxel_ml)
     cut = any(code == TRUNCATED for code, _ in first.warnings)
     warnings = warnings_of(volume, labels, cut)
     warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
@@ -283,83 +279,34 @@ def _give_back_stuck(labels: np.ndarray, hu: np.ndarray, voxel_ml: float) -> Non
         labels[box][piece] = PATIENT
 
 
-def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, hu: np.ndarray, voxel_ml: float) -> None:
-    """Take over what clustering found, but for hair, and for dense pads on the patient that the network is sure of.
+def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume, voxel_ml: float) -> None:
+    """What clustering found, and the large dense pieces that it took for the patient and the network does not.
 
-    Nothing else goes the other way: the plates of masks, which clustering finds, look like bone to the network.
+    Nothing goes the other way: the plates of masks, which clustering finds, look like bone to the network.
 
     Args:
         labels: (k, j, i) of the network, is changed.
         given: (k, j, i) of clustering.
         ratio: from ``_onto_voxels``.
-        hu: (k, j, i) the scan.
+        axial: the scan.
         voxel_ml: volume of a voxel.
     """
-    dense = hu > SKIN_HU  # hair is as dense as a cushion
-    was = np.isin(given, EQUIPMENT)
-    taken = np.isin(labels, EQUIPMENT) & (given == PATIENT) & dense & (ratio > _TAKE * 255)
-    taken = _backed(_sure(taken, ratio, voxel_ml), was & dense, _SUPPORTED, (given == PATIENT) & ~dense)
-    _give_back_sections(taken, given == PATIENT)
-    hair = (given == HEADREST) & ~dense & (ratio > 0) & (ratio < _HAIR * 255)
-    hair &= ~_backed(hair, was & dense, _BACKED)
-    labels[...] = np.where(taken, labels, np.where(hair, np.uint8(PATIENT), given))
+    more = np.isin(labels, EQUIPMENT) & (given == PATIENT)
+    large = _large(more & (axial.array > _TISSUE_HU), voxel_ml)
+    more &= ndimage.binary_dilation(large, ALL_AROUND, iterations=_EDGE)
+    labels[...] = np.where(more, labels, given)
+    if more.any():
+        _up_to_the_skin(labels, axial, ratio)
 
 
-def _backed(mask: np.ndarray, equipment: np.ndarray, least: float, hair: np.ndarray | None = None) -> np.ndarray:
-    """The components of a mask with equipment behind them. Ears, noses and hair have air around.
-
-    Args:
-        mask: (k, j, i) bool.
-        equipment: (k, j, i) bool, as dense as skin: a nose in foam lies behind foam.
-        least: share of the outer faces, in slices, that has equipment behind.
-        hair: (k, j, i) bool: what is faint and still the patient; components with much of it around are none.
-    """
+def _large(mask: np.ndarray, voxel_ml: float) -> np.ndarray:
+    """The components of a mask that are large and not cut by the picture."""
     parts, count = ndimage.label(mask, ALL_AROUND)
-    if not count:
-        return mask
-    support, hairy, faces = (np.zeros(count + 1) for _ in range(3))
-    for axis in (1, 2):
-        inner, things = (np.moveaxis(array, axis, 0) for array in (parts, equipment))
-        faint = np.moveaxis(hair, axis, 0) if hair is not None else np.zeros_like(things)
-        for near, far in ((slice(None, -1), slice(1, None)), (slice(1, None), slice(None, -1))):
-            here = inner[near]
-            for found, there in ((support, things[far]), (hairy, faint[far]), (faces, inner[far] == 0)):
-                found += np.bincount(here[there], minlength=count + 1)
-    good = (support > least * faces) & (hairy < _HAIRY * faces)
-    good[0] = False
-    return good[parts]
-
-
-def _give_back_sections(taken: np.ndarray, patient: np.ndarray) -> None:
-    """Take no whole cross-section that goes on in what stays patient in the slice before or after: a vertex, a chin.
-
-    Args:
-        taken: (k, j, i) bool, of the patient; is changed.
-        patient: (k, j, i) bool, before anything was taken.
-    """
-    for step in (1, -1):
-        for k in range(len(taken))[::step]:
-            if not taken[k].any() or not 0 <= k - step < len(taken):
-                continue
-            parts, count = ndimage.label(patient[k])
-            sizes = np.bincount(parts.ravel(), minlength=count + 1)
-            lost = np.bincount(parts[taken[k]], minlength=count + 1)
-            goes_on = np.bincount(parts[patient[k - step] & ~taken[k - step]], minlength=count + 1)
-            whole = (lost > _SECTION * sizes) & (goes_on > 0.5 * sizes)
-            whole[0] = False
-            taken[k] &= ~whole[parts]
-
-
-def _sure(mask: np.ndarray, certainty: np.ndarray, voxel_ml: float) -> np.ndarray:
-    """The components of a mask that are no crumbs and on average certain enough."""
-    parts, count = ndimage.label(mask, ALL_AROUND)
-    if not count:
-        return mask
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    mean = np.bincount(parts.ravel(), certainty.ravel(), count + 1) / np.maximum(sizes, 1)
-    good = (sizes * voxel_ml > _CRUMB_ML) & (mean > _SURE * 255)
-    good[0] = False
-    return good[parts]
+    large = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml > _PIECE_ML
+    for side in (parts[:, :_RIM], parts[:, -_RIM:], parts[:, :, :_RIM], parts[:, :, -_RIM:]):
+        large[np.unique(side)] = False
+    large[0] = False
+    return large[parts]
 
 
 def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:

@@ -208,9 +208,9 @@ def _methods() -> tuple[tuple[str, str], ...]:
     """Title and explanation of each method, in the order of ``parameters.METHODS``."""
     return (
         (_("Automatic"), _("The one of the three that measured best in the worst case.")),
-        (_("Clustering"), _("By density, connected parts, place and shape; needs no network.")),
+        (_("Clustering"), _("By density, connected parts, place and shape; the fastest.")),
         (_("Neural network"), _("By the shipped network, which runs without anything to install.")),
-        (_("Both"), _("The network looks again at what clustering found; slower.")),
+        (_("Both"), _("Clustering; then the network finds large dense pads that it took for the patient.")),
     )
 
 

@@ -135,6 +135,17 @@ def test_people_on_whom_nothing_was_set_are_counted_apart():
     assert "### Beyond the bars (left > 1 % or lost > 0.1 %)\n\nClustering, 1 of 1:" in after
 
 
+def test_supports_of_other_kinds_are_counted_apart():
+    case = small_case()
+    good = evaluation.compare(case, "clustering", case.truth)
+    ring = replace(good, case="a ring", kind="gel ring", left_seen_percent=40.0)
+    before, after = evaluation_page.page([good, ring], {}, {}).split("## Supports of other kinds")
+    assert "1 cases of 1 people" in before
+    assert "a ring" not in before
+    assert "in 1 cases of 1 of the people above" in after
+    assert "- a ring: left 40.00 %" in after
+
+
 def test_what_was_seen_is_complete():
     seen = json.loads(evaluation_page.SEEN.read_text(encoding="utf-8"))
     assert len(seen) >= 40

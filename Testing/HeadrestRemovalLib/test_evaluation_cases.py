@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import support_headrests
-from HeadrestRemovalLib import evaluation_cases, split
+from HeadrestRemovalLib import evaluation_cases, evaluation_supports, split
 from HeadrestRemovalLib.contact import contact_cm2
 from HeadrestRemovalLib.evaluation_equipment import Scene
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
@@ -40,6 +40,16 @@ def test_every_class_has_the_equipment_that_it_is_named_for(kind):
         "mask and frame": {HEADREST, OTHER},
     }.get(kind, {HEADREST})  # fmt: skip
     assert there == wanted
+    assert not (case.rim & (case.truth != BACKGROUND)).any()
+
+
+@pytest.mark.parametrize("kind", evaluation_supports.KINDS)
+def test_a_support_touches_the_head_and_holds_more_than_a_plate(kind):
+    case = support_headrests.case(kind)
+    others = {"cervical collar": {OTHER}, "head blocks": {TABLE}, "flat couch": {TABLE}}.get(kind, set())
+    assert {value for value in (HEADREST, TABLE, OTHER) if (case.truth == value).any()} == {HEADREST, *others}
+    assert contact_cm2(case.volume, case.truth) > 1
+    assert (case.truth > PATIENT).sum() * np.prod(case.volume.spacing) / 1000 > 80
     assert not (case.rim & (case.truth != BACKGROUND)).any()
 
 

@@ -1,0 +1,138 @@
+"""Draws supports of other kinds than those that rules and network were made with, into the air around a head.
+
+They are what operating theatres, emergency rooms and wards use: their figures tell what the methods are worth where
+equipment is unlike what they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .evaluation_equipment import FOAM_HU, METAL_HU, PLASTIC_HU, Scene, headrest
+from .labels import HEADREST, OTHER, TABLE
+
+GEL_HU, SOFT_GEL_HU, WATER_HU = 60.0, -30.0, 15.0
+_SOFT_FOAM_HU, _COVER_HU, _TOWEL_HU, _BLOCK_HU, _NEOPRENE_HU = -940.0, -600.0, -780.0, -700.0, -450.0
+
+
+def gel_ring(scene: Scene) -> None:
+    """A ring of gel beneath the back of the head, on a plate."""
+    left, right, _, back, low, high = scene.head_box()
+    around = np.hypot(scene.x - (left + right) / 2, scene.z - (low + high) / 2 - 10)
+    scene.paint(np.hypot(around - 52, scene.y - back - 2) - 17, GEL_HU, HEADREST)
+    _plate(scene, back + 18, 4, PLASTIC_HU, HEADREST, 30)
+
+
+def horseshoe(scene: Scene) -> None:
+    """Two pads of soft gel and one above them, pressed on from behind, on arms of metal."""
+    left, right, _, back, low, high = scene.head_box()
+    x, z = scene.x - (left + right) / 2, scene.z - (low + high) / 2
+    shape = np.where(z < 0, np.abs(np.abs(x) - 50), np.abs(np.hypot(x, z) - 50))
+    skin = np.maximum(np.where(np.isfinite(scene.back), scene.back, -np.inf)[:, None, :], back - 25)
+    pad = np.maximum(np.maximum(shape - 16, skin - 1 - scene.y), np.maximum(scene.y - back - 8, low - scene.z))
+    scene.paint(pad, SOFT_GEL_HU, HEADREST)
+    arm = np.maximum(np.maximum(shape - 10, back + 8 - scene.y), np.maximum(scene.y - back - 14, low - 60 - scene.z))
+    scene.paint(arm, METAL_HU, HEADREST)
+
+
+def water_cushion(scene: Scene) -> None:
+    """A cushion of water, moulded to the back of the head, with nothing behind it."""
+    _moulded(scene, (back_of(scene) - 22, back_of(scene) + 25), 70, 45, WATER_HU, 0.0)
+
+
+def towel(scene: Scene) -> None:
+    """A folded towel beneath the head, on a plate."""
+    back = back_of(scene)
+    _moulded(scene, (back - 35, back + 12), 75, 60, _TOWEL_HU, 60.0)
+    _plate(scene, back + 13, 3, PLASTIC_HU, HEADREST, 50)
+
+
+def pillow(scene: Scene) -> None:
+    """A soft pillow with a cover, that the head sinks into."""
+    left, right, _, back, low, high = scene.head_box()
+    across, along = (scene.x - (left + right) / 2) / 110, (scene.z - (low + high) / 2) / 120
+    distance = 45 * (np.cbrt(across**4 + np.abs((scene.y - back - 20) / 48) ** 2.5 + along**4) - 1)
+    scene.paint(distance, _COVER_HU, HEADREST)
+    scene.paint(distance + 2, _SOFT_FOAM_HU, HEADREST, grain=12)
+
+
+def neck_roll(scene: Scene) -> None:
+    """A roll of foam with a cover beneath the neck, on a board."""
+    left, right, _, back, low, _ = scene.head_box()
+    neck = scene.back[np.abs(scene.z[:, 0, 0] - low).argmin()]
+    behind = float(neck[np.isfinite(neck)].max())
+    distance = np.hypot(scene.y - behind - 18, scene.z - low) - 28
+    distance = np.maximum(distance, np.abs(scene.x - (left + right) / 2) - 80)
+    scene.paint(distance, -500.0, HEADREST)
+    scene.paint(distance + 1.5, _SOFT_FOAM_HU, HEADREST, grain=10)
+    _plate(scene, max(back, behind + 46) + 1, 5, -50.0, HEADREST, 60)
+
+
+def collar(scene: Scene) -> None:
+    """A collar of foam and plastic about the neck, the head in a shell."""
+    low = scene.head_box()[4]
+    where = np.broadcast_to(np.abs(scene.z - low + 5) - 35, scene.labels.shape)
+    scene.shell(-1.0, 8.0, _SOFT_FOAM_HU, OTHER, where)
+    scene.shell(8.0, 10.5, PLASTIC_HU, OTHER, where)
+    headrest(scene, "shell", 4.0)
+
+
+def head_blocks(scene: Scene) -> None:
+    """Blocks of firm foam on both sides of the head, on a spine board."""
+    left, right, front, back, low, high = scene.head_box()
+    block = np.maximum(np.abs(scene.y - (front + back) / 2 - 15) - 60, np.abs(scene.z - (low + high) / 2) - 55)
+    for side, x in ((-1, left), (1, right)):
+        across = (scene.x - x) * side
+        scene.paint(np.maximum(np.maximum(-1 - across, across - 60), block), _BLOCK_HU, HEADREST, grain=10)
+    _couch(scene, back + 0.5, 3.0, 40.0, 0.0)
+
+
+def flat_couch(scene: Scene) -> None:
+    """A flat couch of carbon with a mat that the head rests on."""
+    back = back_of(scene)
+    _couch(scene, back + 5.5, 2.0, 50.0, -100.0)
+    _plate(scene, back + 0.5, 5, _NEOPRENE_HU, HEADREST, 40)
+
+
+KINDS: dict[str, Callable[[Scene], None]] = {
+    "gel ring": gel_ring,
+    "horseshoe of gel": horseshoe,
+    "cushion of water": water_cushion,
+    "towel": towel,
+    "pillow": pillow,
+    "neck roll": neck_roll,
+    "cervical collar": collar,
+    "head blocks": head_blocks,
+    "flat couch": flat_couch,
+}
+
+
+def back_of(scene: Scene) -> float:
+    """Height (y) of the back of the head."""
+    return scene.head_box()[3]
+
+
+def _plate(scene: Scene, y: float, thick: float, hu: float, label: int, beside: float) -> None:
+    """A flat plate, so many mm wider than the head."""
+    left, right, _, _, low, high = scene.head_box()
+    x, z = (left - beside, right + beside), (low - 50, high + 25)
+    scene.slab(np.full((1, scene.x.shape[-1]), np.float32(y)), thick, hu, label, x, z)
+
+
+def _couch(scene: Scene, y: float, skin: float, thick: float, hu: float) -> None:
+    """A flat couch of foam between two faces along the whole patient."""
+    left, right = scene.head_box()[:2]
+    x, z = (left - 130, right + 130), (float(scene.z.min()) - 5, float(scene.z.max()) + 5)
+    top = np.full((1, scene.x.shape[-1]), np.float32(y))
+    for start, stop, value in ((0, skin, hu), (skin, skin + thick, FOAM_HU - 60), (skin + thick, 2 * skin + thick, hu)):
+        scene.slab(top + np.float32(start), stop - start, value, TABLE, x, z)
+
+
+def _moulded(scene: Scene, y: tuple[float, float], wide: float, thick: float, hu: float, grain: float) -> None:
+    """What lies on the skin of the head from and to y, so wide on each side, no farther from it than so thick."""
+    left, right, _, _, low, high = scene.head_box()
+    where = np.maximum(np.maximum(y[0] - scene.y, scene.y - y[1]), np.maximum(low + 5 - scene.z, scene.z - high))
+    where = np.maximum(where, np.abs(scene.x - (left + right) / 2) - wide)
+    scene.shell(-1.0, thick, hu, HEADREST, where, grain)
