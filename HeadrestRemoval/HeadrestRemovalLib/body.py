@@ -119,9 +119,7 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     dark = (cells.hu > _SKIN_HU) & ~solid & ~padding & (lasting < _TABLE_SHARE[1])
     inside |= grow(inside, step, step) & dark
     inside |= _open_cavities(inside, body, head, cells)
-    edge = padding.copy()
-    edge[[0, -1]] = edge[:, [0, -1]] = True
-    near_edge = ndimage.binary_dilation(edge, iterations=2)
+    near_edge = field.near_edge(padding)
     cut = np.count_nonzero(body & near_edge) * step * cells.spacing[2] > 500
     small[head] = False  # ears and noses
     doubtful_ml = _hanging_ml(core | small, largest, tight & inside, near_edge, cells)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from CTVolumeLib.cells import Cells
+from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
+
+_EDGE_CELLS = 2
+"""What is as near to the edge of the picture may be cut by it."""
 
 _ALIKE_HU = 5
 """What is no denser than the faintest by this is padding."""
@@ -33,6 +37,17 @@ def outside(cells: Cells) -> np.ndarray:
     corners = centre is not None or padding[[0, 0, -1, -1], [0, -1, 0, -1]].all()
     rim = ~padding & (away > radius - _RIM_CELLS * cells.step_mm)
     return padding if corners and np.mean(used[rim]) > _RIM_SHARE else np.zeros_like(padding)
+
+
+def near_edge(padding: np.ndarray) -> np.ndarray:
+    """(j, i) bool: cells outside a round field and those next to its edge or to a side of the picture.
+
+    Args:
+        padding: (j, i) bool, from ``outside``.
+    """
+    edge = padding.copy()
+    edge[[0, -1]] = edge[:, [0, -1]] = True
+    return ndimage.binary_dilation(edge, iterations=_EDGE_CELLS)
 
 
 def _centre(used: np.ndarray, size: np.ndarray, step_mm: float) -> np.ndarray | None:

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from CTVolumeLib.boxes import bounding_box
-from CTVolumeLib.cells import slice_step
+from CTVolumeLib.cells import Cells, slice_step
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.inference import Model
 from CTVolumeLib.progress import Progress
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
-from . import faces, netgrid, pads
+from . import faces, field, netgrid, pads
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
-from .grid import cells_of, voxel_step
+from .grid import cells_of, middle_voxels, voxel_step
+from .head import head_slices
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT, TABLE
 from .results import TRUNCATED, UNCERTAIN, EquipmentResult
 from .shapes import ALL_AROUND
@@ -59,10 +61,9 @@ _AIR_HU, _AROUND_MM = -980, 5.0
 _WIDE_MM, _WIDE_SHARE = 4.0, 0.4
 """What a pad's seam gives to it has to be equipment by that share to the network, over so much (standard deviation of
 a Gauss): ears that lie on a shell are not. No ear lies on a table."""
-_PIECE_ML, _RIM, _EDGE = 10.0, 3, 2
+_PIECE_ML, _EDGE = 10.0, 2
 """Smaller pieces that clustering took for the patient are his, since ears that touch a holder and ends of cannulas look
-like equipment to the network, and so are those that reach so many voxels of the picture's sides, as arms do. A piece's
-blurred edge is as wide."""
+like equipment to the network, as arms do that the picture cuts. A piece's blurred edge is so many voxels wide."""
 _CRUMB_ML = 0.4
 _STUCK_ML, _JOINED, _TISSUE_HU = 40.0, 0.1, -250
 """What is smaller, as dense as tissue, joined to nothing so dense but the patient, and to him by so many voxels of its
@@ -99,7 +100,7 @@ def label(
 
     Args:
         volume: a CT with its slices in any order and direction.
-        first: what clustering found; the network then only changes what it is sure of.
+        first: what clustering found; in scans of heads the network then takes large dense pieces from the patient.
         progress: called with done, total and text; returning False cancels.
         model: another than the shipped one.
 
@@ -109,8 +110,12 @@ def label(
     model = model or load_model()
     if first is None:
         refuse_what_is_no_ct(volume)
+    axial = volume.as_axial()
+    given = None if first is None else volume.with_array(first.labels).as_axial().array
+    if given is not None and not _shows_a_head(axial, given):
+        return replace(first, method="both")
     labels = np.zeros(volume.array.shape, np.uint8)
-    axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
+    target = volume.with_array(labels).as_axial().array  # a view
     grid = netgrid.of(axial)
     network = model.parts[PART]
     shares = network.predict(netgrid.stacks(grid.hu, network.inputs[0][1][-1]), progress)
@@ -119,18 +124,23 @@ def label(
     voxel_ml = float(np.prod(axial.spacing[:2]) * slice_step(axial) / 1000)
     _undivided(target, axial.array)
     _give_back_stuck(target, axial.array, voxel_ml)
-    if first is None:
+    if given is None:
         if not (target == PATIENT).any():
             raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
-        _up_to_the_skin(target, axial, ratio)
+        _up_to_the_skin(target, axial, ratio, cells_of(axial))
         _without_crumbs(target, voxel_ml)
         return EquipmentResult(labels, "network", contact_cm2(volume, labels), warnings_of(volume, labels, cut=False))
-    given = volume.with_array(first.labels).as_axial().array
-    _merge(target, given, ratio, axial, voxel_ml)
+    _merge(target, given, ratio, axial)
     cut = any(code == TRUNCATED for code, _ in first.warnings)
     warnings = warnings_of(volume, labels, cut)
     warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
     return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings)
+
+
+def _shows_a_head(axial: CTVolume, given: np.ndarray) -> bool:
+    """Elsewhere clustering stays alone: of thighs and arms that the picture cuts the network takes some for holders."""
+    cells = cells_of(axial)
+    return bool(head_slices(cells, middle_voxels(given, cells.factors) == PATIENT)[0].any())
 
 
 def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
@@ -229,15 +239,15 @@ def _undivided(labels: np.ndarray, hu: np.ndarray) -> None:
     part[dense] = np.where(mixed[numbers], kinds[numbers], own)
 
 
-def _up_to_the_skin(labels: np.ndarray, axial: CTVolume, ratio: np.ndarray) -> None:
+def _up_to_the_skin(labels: np.ndarray, axial: CTVolume, ratio: np.ndarray, cells: Cells) -> None:
     """What is pressed on the patient from behind goes up to the skin, as clustering finds it; ears stay.
 
     Args:
         labels: (k, j, i) of the network, is changed.
         axial: the scan.
         ratio: from ``_onto_voxels``.
+        cells: of the scan.
     """
-    cells = cells_of(axial)
     step = voxel_step(cells)
     # Where a pad ends towards the skin is seen from its far side: its columns are made whole for that.
     whole = labels.copy()
@@ -279,7 +289,7 @@ def _give_back_stuck(labels: np.ndarray, hu: np.ndarray, voxel_ml: float) -> Non
         labels[box][piece] = PATIENT
 
 
-def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume, voxel_ml: float) -> None:
+def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume) -> None:
     """What clustering found, and the large dense pieces that it took for the patient and the network does not.
 
     Nothing goes the other way: the plates of masks, which clustering finds, look like bone to the network.
@@ -289,22 +299,21 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVo
         given: (k, j, i) of clustering.
         ratio: from ``_onto_voxels``.
         axial: the scan.
-        voxel_ml: volume of a voxel.
     """
+    cells = cells_of(axial)
     more = np.isin(labels, EQUIPMENT) & (given == PATIENT)
-    large = _large(more & (axial.array > _TISSUE_HU), voxel_ml)
+    large = _large(more & (axial.array > _TISSUE_HU), field.near_edge(field.outside(cells)), cells)
     more &= ndimage.binary_dilation(large, ALL_AROUND, iterations=_EDGE)
     labels[...] = np.where(more, labels, given)
     if more.any():
-        _up_to_the_skin(labels, axial, ratio)
+        _up_to_the_skin(labels, axial, ratio, cells)
 
 
-def _large(mask: np.ndarray, voxel_ml: float) -> np.ndarray:
-    """The components of a mask that are large and not cut by the picture."""
+def _large(mask: np.ndarray, edge: np.ndarray, cells: Cells) -> np.ndarray:
+    """The components of a mask (voxels) that are large and do not reach the edge (j, i; cells)."""
     parts, count = ndimage.label(mask, ALL_AROUND)
-    large = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml > _PIECE_ML
-    for side in (parts[:, :_RIM], parts[:, -_RIM:], parts[:, :, :_RIM], parts[:, :, -_RIM:]):
-        large[np.unique(side)] = False
+    large = np.bincount(parts.ravel(), minlength=count + 1) * np.prod(voxel_step(cells)) / 1000 > _PIECE_ML
+    large[np.unique(middle_voxels(parts, cells.factors)[:, edge])] = False
     large[0] = False
     return large[parts]
 

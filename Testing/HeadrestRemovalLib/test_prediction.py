@@ -26,6 +26,7 @@ def scene(gap_mm: float = 0.0) -> tuple[CTVolume, np.ndarray]:
     truth[away < 1] = PATIENT
     truth[(j > 212) & (j < 220)] = TABLE
     hu = np.choose(truth, [-1000, 40, 60, -100, 0]).astype(np.int16)
+    hu[(away > 0.8) & (away < 0.9)] = 700  # the skull
     return CTVolume(hu, SPACING), truth
 
 
@@ -201,6 +202,16 @@ def test_both_takes_a_pad_with_nothing_behind_it():
     result = prediction.label(volume, EquipmentResult(given), model=model_of(volume, truth))
     assert np.mean(result.labels[truth == HEADREST] == HEADREST) > 0.95
     assert lost_ml(result.labels, truth) < 0.5
+
+
+def test_both_leaves_clustering_alone_where_no_head_is_seen():
+    volume, truth = scene()
+    volume = volume.with_array(np.minimum(volume.array, 100))
+    first = EquipmentResult(np.where(truth == HEADREST, np.uint8(PATIENT), truth), warnings=(("truncated", "It is."),))
+    result = prediction.label(volume, first, model=model_of(volume, truth))
+    assert result.method == "both"
+    assert result.labels is first.labels
+    assert result.warnings == first.warnings
 
 
 def test_both_leaves_an_arm_that_the_picture_cuts():
