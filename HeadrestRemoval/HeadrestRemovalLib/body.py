@@ -36,6 +36,9 @@ _BENEATH, _BENEATH_SHARE = 0.7, 0.3
 the head hides a shell in most slices, but the shell shows in this share of them.
 """
 
+_EDGE_SHARE = 0.3
+"""In this share of the slices around the blurred edge of a shell, a cell wide, shows itself."""
+
 _SHELL_HU, _SHELL_ML, _SHELL_GAP_MM = 140, 0.2, 6.0
 """Denser than cartilage and skin, more than a calcified speck of an ear, and no farther than the ear is thick."""
 _FAINT_HU, _FAINT_ML, _FAINT_SD_HU, _BESIDE_SHARE = -180, 0.8, 50.0, 0.6
@@ -238,7 +241,7 @@ def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Ce
     # Of larger ones what is near: on the head as far as an ear goes, elsewhere as a fold of skin.
     reach = np.where(head, _NOSE_MM, _RIM_MM)[:, None, None]
     result |= parts.chosen(touches & ~small & ~foreign) & (away <= reach)
-    return result
+    return result & ~_edges(steady, thin, body, cells)
 
 
 def _steady(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
@@ -251,6 +254,13 @@ def _steady(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) 
         shown = presence(thin, cells, hidden=body) > SHARE
         steady |= beneath & shown & (presence(thin, cells, beside=False, hidden=body) > _OWN_SHARE)
     return steady
+
+
+def _edges(steady: np.ndarray, thin: np.ndarray, body: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: the blurred edges of shells, which are dense enough in some slices only."""
+    edge = thin & ~steady & grow(steady, cells.step_mm, cells.step_mm)
+    edge &= presence(thin, cells, beside=False) > _EDGE_SHARE
+    return edge & ~ndimage.binary_opening((thin | body) & ~steady, np.ones((1, 2, 2), bool)) if edge.any() else edge
 
 
 def _beneath(body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from HeadrestRemovalLib import body
+from scipy import ndimage
 from support_trunk import cells_from
 
 SPACING = (2.0, 2.0, 3.0)
@@ -137,6 +138,18 @@ def test_a_plate_is_equipment_up_to_its_ends_where_an_ear_touches_it():
     hu[plate], hu[ear] = EAR, EAR
     found = body.find(cells_from(hu, SPACING), -300)
     assert not found.mask[plate].any()
+    assert found.mask[ear].all()
+
+
+def test_the_blurred_edge_of_a_plate_which_some_slices_do_not_show_is_no_ear():
+    hu = np.repeat(trunk(90, 110)[None], 60, 0)
+    plate, edge, ear = (np.zeros(hu.shape, bool) for _ in range(3))
+    plate[20:46, 30:60, 80:82] = edge[20:46, 30:60, 79] = True
+    edge[::5] = False
+    ear[20:24, 40:44, 70:79] = True
+    hu[plate], hu[edge], hu[ear] = EAR, -250, EAR
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert not found.mask[plate | (edge & ~ndimage.binary_dilation(ear))].any()
     assert found.mask[ear].all()
 
 
