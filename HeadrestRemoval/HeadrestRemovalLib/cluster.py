@@ -92,9 +92,10 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     step = voxel_step(cells)
     faceless = target.copy()
-    faces.take(faceless, axial.array, step, cells.factors)
+    holder = faces.find(target, axial.array, step, cells.factors)
+    faces.take(faceless, axial.array, step, cells.factors, holder)
     pads.take(target, axial.array, step, cells.factors, faceless)
-    faces.take(target, axial.array, step, cells.factors)
+    faces.take(target, axial.array, step, cells.factors, holder)
     skin = rays.cast(target, axial.array, body.head, step, cells.factors)
     if skin:
         sheets.take(target, axial.array, skin, step, cells.factors)

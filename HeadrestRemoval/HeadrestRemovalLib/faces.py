@@ -6,6 +6,8 @@ But holders and tables are the same from slice to slice: in those in which air p
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from CTVolumeLib.boxes import bounding_box
 
@@ -32,18 +34,26 @@ _DEEPEST_MM = 6.0
 """No deeper than this: shells are as thick."""
 
 
-def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> None:
-    """Give to the equipment the faces behind the patient that were taken for the patient.
+@dataclass(frozen=True, eq=False)
+class Holder:
+    """What is known of a stiff holder where the patient lies on it, from slices in which it is free.
 
-    Args:
-        labels: (k, j, i) uint8, slices from the feet to the head, rows from front to back; is changed.
-        hu: (k, j, i) the scan.
-        step: mm along k, j, i.
-        factors: voxels in a cell along k, j, i.
+    Attributes:
+        box: ranges of k, j, i of the voxels.
+        steady: (k, j, i) bool in the box: where the holder is.
+        mean: (k, j, i) its mean HU.
     """
+
+    box: tuple[slice, slice, slice]
+    steady: np.ndarray
+    mean: np.ndarray
+
+
+def find(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> Holder | None:
+    """What the slices around tell of the holder; arguments as of ``take``. None where nothing lies on one."""
     box = _contact(middle_voxels(labels, factors), np.multiply(step, factors)[::-1])
     if not box[0].stop:
-        return
+        return None
     inside, *voxels = (slice(one.start * n, one.stop * n) for one, n in zip(box, factors))
     # Slices without contact tell what the holder is.
     kind, value = labels[:, *voxels], hu[:, *voxels]
@@ -54,13 +64,35 @@ def take(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> No
     beside[:, :-1] = (kind[:, :-1] == PATIENT) & hard[:, 1:]
     free = hard & ~beside.any(axis=1, keepdims=True)
     shifts = shifts_of(hard, step[0], step[1])
-    known = np.broadcast_to(free.any(axis=1, keepdims=True), free.shape)  # where the lean moves out of the box it isn't
-    lying = (shifted(one, -shifts) for one in (known, free, np.where(free, value, 0)))
+    known = free.any(axis=1, keepdims=True)
+    if shifts.any():
+        known = np.broadcast_to(known, free.shape)  # where the lean moves out of the box it isn't
+    lying = (shifted(one, -shifts) if one.shape[1] > 1 else one for one in (known, free, np.where(free, value, 0)))
     steady, mean = _known(*lying, np.arange(len(kind))[inside], step[0])
-    kind, value, shifts = kind[inside], value[inside], shifts[inside]
-    steady, mean = shifted(steady, shifts), shifted(mean, shifts)
+    shifts = shifts[inside]
+    return Holder((inside, *voxels), shifted(steady, shifts), shifted(mean, shifts))
+
+
+def take(
+    labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, holder: Holder | None = None
+) -> None:  # fmt: skip
+    """Give to the equipment the faces behind the patient that were taken for the patient.
+
+    Args:
+        labels: (k, j, i) uint8, slices from the feet to the head, rows from front to back; is changed.
+        hu: (k, j, i) the scan.
+        step: mm along k, j, i.
+        factors: voxels in a cell along k, j, i.
+        holder: what is known of it; None: it is looked for.
+    """
+    holder = holder or find(labels, hu, step, factors)
+    if holder is None:
+        return
+    kind, value, mean = labels[holder.box], hu[holder.box], holder.mean
+    if value.dtype.kind == "f":
+        value = np.nan_to_num(value, nan=-1000.0)
     denser = np.maximum(mean, np.roll(mean, -1, axis=1))
-    steady &= np.maximum(denser, np.roll(mean, 1, axis=1)) > _STIFF_HU
+    steady = holder.steady & (np.maximum(denser, np.roll(mean, 1, axis=1)) > _STIFF_HU)
     # What is steep is the side of a holder, where an ear may share voxels with it.
     below = np.roll(steady | (kind > PATIENT), -1, axis=1)
     steady &= np.roll(below, 1, axis=2) & np.roll(below, -1, axis=2)
@@ -80,7 +112,7 @@ def _known(
     """Of n slices (n, j, i) bool: where the holder is by the slices around, and its mean HU there.
 
     Args:
-        known: (k, j, i) bool: columns in which the holder is free.
+        known: (k, j, i) or (k, 1, i) bool: columns in which the holder is free.
         free: (k, j, i) bool: the holder in these.
         value: (k, j, i) its HU, elsewhere 0.
         slices: (n,) which.
