@@ -36,8 +36,8 @@ _BENEATH, _BENEATH_SHARE = 0.7, 0.3
 the head hides a shell in most slices, but the shell shows in this share of them.
 """
 
-_EDGE_SHARE = 0.3
-"""In this share of the slices around the blurred edge of a shell, a cell wide, shows itself."""
+_EDGE_SHARE, _EDGE_HU = 0.3, -230
+"""The blurred edge of a shell, a cell wide, shows in this share of slices around, and is fainter than any tissue."""
 
 _SHELL_HU, _SHELL_ML, _SHELL_GAP_MM = 140, 0.2, 6.0
 """Denser than cartilage and skin, more than a calcified speck of an ear, and no farther than the ear is thick."""
@@ -258,7 +258,7 @@ def _steady(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) 
 
 def _edges(steady: np.ndarray, thin: np.ndarray, body: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: the blurred edges of shells, which are dense enough in some slices only."""
-    edge = thin & ~steady & grow(steady, cells.step_mm, cells.step_mm)
+    edge = thin & ~steady & (cells.hu < _EDGE_HU) & grow(steady, cells.step_mm, cells.step_mm)
     edge &= presence(thin, cells, beside=False) > _EDGE_SHARE
     return edge & ~ndimage.binary_opening((thin | body) & ~steady, np.ones((1, 2, 2), bool)) if edge.any() else edge
 
