@@ -11,7 +11,7 @@ import memory
 import numpy as np
 from CTVolumeLib import phantom
 from CTVolumeLib.volume import CTVolume
-from HeadrestRemovalLib import cluster, evaluation_recipe, remove
+from HeadrestRemovalLib import cluster, equipment, evaluation_recipe, remove
 from HeadrestRemovalLib.results import EquipmentResult
 
 Row = tuple[str, str, str]
@@ -58,6 +58,8 @@ def run(pixels: int = PIXELS, slices: int = SLICES, repeats: int = REPEATS) -> l
     ours, _ = _timed(network, volume, 1)
     keras = seven_levels(volume, NETWORK_SLICES)
     rows.append(("network", f"{ours:.2f} s", "well under 60 s"))
+    default, _ = _timed(equipment.find, volume, 1)
+    rows.append((f"{equipment.BEST}, the default", f"{default:.2f} s", ""))
     rows.append(
         (
             f"seven-level network through Keras, from {NETWORK_SLICES} slices",
