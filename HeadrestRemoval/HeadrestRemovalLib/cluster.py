@@ -5,8 +5,8 @@
 3. Equipment is what is solid and no patient, and what is fainter, but more than air (``faint``).
 4. What is equipment is told apart into headrest, table and others by where it lies (``kinds``); dense cloth goes on
    to the skin that it lies on (``cloth``).
-5. Surfaces are found on the scan's own voxels (``surface``); pads as dense as tissue (``pads``), the faces of holders
-   (``faces``), sheets over the skin of the head (``sheets``) and straps on it (``straps``) are taken off.
+5. Surfaces are found on the scan's own voxels (``surface``); pads as dense as tissue and faces of holders
+   (``pressed``), sheets over the skin of the head (``sheets``) and straps on it (``straps``) are taken off.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 
 from . import body as bodies
-from . import cloth, faces, faint, kinds, kmeans, pads, rays, sheets, straps, surface
+from . import cloth, faint, kinds, kmeans, pressed, rays, sheets, straps, surface
 from .contact import contact_cm2
 from .grid import cells_of, voxel_step
 from .labels import EQUIPMENT, PATIENT
@@ -91,11 +91,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     steps("Finding the surfaces")
     surface.onto_voxels(body, equipment, kind, cells, axial.array, target)
     step = voxel_step(cells)
-    faceless = target.copy()
-    holder = faces.find(target, axial.array, step, cells.factors)
-    faces.take(faceless, axial.array, step, cells.factors, holder)
-    pads.take(target, axial.array, step, cells.factors, faceless)
-    faces.take(target, axial.array, step, cells.factors, holder)
+    pressed.take(target, axial.array, step, cells.factors)
     skin = rays.cast(target, axial.array, body.head, step, cells.factors)
     if skin:
         sheets.take(target, axial.array, skin, step, cells.factors)

@@ -22,7 +22,7 @@ from CTVolumeLib.progress import Progress
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
-from . import faces, field, netgrid, pads
+from . import field, netgrid, pressed
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
 from .grid import cells_of, middle_voxels, voxel_step
@@ -254,8 +254,7 @@ def _up_to_the_skin(labels: np.ndarray, axial: CTVolume, ratio: np.ndarray, cell
     dense = np.isin(labels, EQUIPMENT) & (axial.array > _TISSUE_HU)
     for j in range(1, labels.shape[1]):
         whole[:, j][dense[:, j] & (whole[:, j - 1] == PATIENT)] = PATIENT
-    pads.take(whole, axial.array, step, cells.factors)
-    faces.take(whole, axial.array, step, cells.factors)
+    pressed.take(whole, axial.array, step, cells.factors)
     taken = (labels == PATIENT) & (whole > PATIENT)
     if not taken.any():
         return
