@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +103,9 @@ def label(
         progress: called with done, total and text; returning False cancels.
         model: another than the shipped one.
 
+    Returns:
+        What was found by "network" or "both"; what clustering found as it is where no head is seen.
+
     Raises:
         CTError: ``not_ct``, ``no_body``, ``too_few_slices``, ``cancelled``; the model is missing or damaged.
     """
@@ -113,7 +115,7 @@ def label(
     axial = volume.as_axial()
     given = None if first is None else volume.with_array(first.labels).as_axial().array
     if given is not None and not _shows_a_head(axial, given):
-        return replace(first, method="both")
+        return first
     labels = np.zeros(volume.array.shape, np.uint8)
     target = volume.with_array(labels).as_axial().array  # a view
     grid = netgrid.of(axial)
