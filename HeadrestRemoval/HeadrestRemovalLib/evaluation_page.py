@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from CTVolumeLib.files import write_atomic
 
+from .equipment import BEST
 from .evaluation_cases import INSTEAD, LEFT_OUT, is_fresh
 from .evaluation_supports import KINDS as SUPPORT_KINDS
 
@@ -36,6 +37,9 @@ _LIMITS = (
     " small pads and those of another density than skin are told from it; larger ones, and equipment beside or in"
     " front of the patient, stay. No real scan with a dense pad pressed to the skin was at hand, and in composed cases"
     " the seam is partly due to how they are composed.",
+    "- Thick pads as dense as tissue (gel rings, horseshoes, cushions of water) are found by the network, in scans of"
+    " heads alone and from 10 mL on, since ears that touch a holder look alike to it. Next to the skin up to a third of"
+    " such a pad stays.",
     "- Sheets over the skin of the head, as masks and straps, are found where a gap shows beneath them over some 100"
     " cm2, and followed from there as far as they are fainter than skin. Straps that lie on without a gap are"
     " found where both their edges go half-way round the head, by HU or by the step of the outline, and taken up to"
@@ -99,7 +103,8 @@ def page(rows: Sequence[Row], scans: dict[str, dict[str, str]], seen: dict[str, 
             f" {len([name for name in people if name.startswith('phantom')])} are phantoms. Composed cases are real"
             " heads and bodies, known voxel by voxel since their scans end at the skin or clear of the table, with"
             " equipment drawn into the air around them (`evaluation_cases.py`). Neither these people nor these shapes"
-            " were used to train the network. Cases of one person are not independent."
+            " were used to train the network. Cases of one person are not independent. The program takes"
+            f" *{_NAMES[BEST]}* unless it is told otherwise."
             + "".join(f" {name} is left out: {reason}." for name, reason in LEFT_OUT.items())
             + "".join(
                 f" {other} takes the turn of {name} in *{kind}*: {reason}."

@@ -80,19 +80,19 @@ def collar(scene: Scene) -> None:
 
 
 def head_blocks(scene: Scene) -> None:
-    """Blocks of firm foam on both sides of the head, on a spine board."""
+    """Blocks of firm foam on both sides of the head, on a board."""
     left, right, front, back, low, high = scene.head_box()
     block = np.maximum(np.abs(scene.y - (front + back) / 2 - 15) - 60, np.abs(scene.z - (low + high) / 2) - 55)
     for side, x in ((-1, left), (1, right)):
         across = (scene.x - x) * side
         scene.paint(np.maximum(np.maximum(-1 - across, across - 60), block), _BLOCK_HU, HEADREST, grain=10)
-    _couch(scene, back + 0.5, 3.0, 40.0, 0.0)
+    _board(scene, lowest_of(scene) + 0.5, 3.0, 40.0, 0.0)
 
 
 def flat_couch(scene: Scene) -> None:
-    """A flat couch of carbon with a mat that the head rests on."""
-    back = back_of(scene)
-    _couch(scene, back + 5.5, 2.0, 50.0, -100.0)
+    """The head's end of a flat couch of carbon, with a mat that the head rests on."""
+    back = lowest_of(scene)
+    _board(scene, back + 5.5, 2.0, 50.0, -100.0)
     _plate(scene, back + 0.5, 5, _NEOPRENE_HU, HEADREST, 40)
 
 
@@ -114,6 +114,12 @@ def back_of(scene: Scene) -> float:
     return scene.head_box()[3]
 
 
+def lowest_of(scene: Scene) -> float:
+    """Height (y) of the lowest place of the back of the head, which stiff things don't reach beyond."""
+    back = scene.back[scene.patient.head]
+    return float(back[np.isfinite(back)].max())
+
+
 def _plate(scene: Scene, y: float, thick: float, hu: float, label: int, beside: float) -> None:
     """A flat plate, so many mm wider than the head."""
     left, right, _, _, low, high = scene.head_box()
@@ -121,12 +127,12 @@ def _plate(scene: Scene, y: float, thick: float, hu: float, label: int, beside: 
     scene.slab(np.full((1, scene.x.shape[-1]), np.float32(y)), thick, hu, label, x, z)
 
 
-def _couch(scene: Scene, y: float, skin: float, thick: float, hu: float) -> None:
-    """A flat couch of foam between two faces along the whole patient."""
-    left, right = scene.head_box()[:2]
-    x, z = (left - 130, right + 130), (float(scene.z.min()) - 5, float(scene.z.max()) + 5)
+def _board(scene: Scene, y: float, face: float, thick: float, hu: float) -> None:
+    """A flat board of foam between two faces, beneath the head: shoulders would cut into it."""
+    left, right, _, _, low, high = scene.head_box()
+    x, z = (left - 130, right + 130), (low, high + 60)
     top = np.full((1, scene.x.shape[-1]), np.float32(y))
-    for start, stop, value in ((0, skin, hu), (skin, skin + thick, FOAM_HU - 60), (skin + thick, 2 * skin + thick, hu)):
+    for start, stop, value in ((0, face, hu), (face, face + thick, FOAM_HU - 60), (face + thick, 2 * face + thick, hu)):
         scene.slab(top + np.float32(start), stop - start, value, TABLE, x, z)
 
 
