@@ -28,7 +28,7 @@ from .grid import cells_of, middle_voxels, voxel_step
 from .head import head_slices
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT, TABLE
 from .results import TRUNCATED, UNCERTAIN, EquipmentResult
-from .shapes import ALL_AROUND
+from .shapes import ALL_AROUND, numbered
 
 MODEL_NAME = "headrest-removal"
 PART = "shares"
@@ -303,20 +303,32 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVo
     """
     cells = cells_of(axial)
     more = np.isin(labels, EQUIPMENT) & (given == PATIENT)
-    large = _large(more & (axial.array > _TISSUE_HU), field.near_edge(field.outside(cells)), cells)
-    more &= ndimage.binary_dilation(large, ALL_AROUND, iterations=_EDGE)
-    labels[...] = np.where(more, labels, given)
-    if more.any():
-        _up_to_the_skin(labels, axial, ratio, cells)
+    dense = more & (axial.array > _TISSUE_HU)
+    box = bounding_box(dense, margin_mm=_EDGE)
+    large = _large(dense[box], _near_edge(cells, dense.shape)[box[1:]], float(np.prod(voxel_step(cells))) / 1000)
+    if not large.any():
+        labels[...] = given
+        return
+    pieces = ndimage.binary_dilation(large, ALL_AROUND, iterations=_EDGE) & more[box]
+    kinds = labels[box][pieces]
+    labels[...] = given
+    labels[box][pieces] = kinds
+    _up_to_the_skin(labels, axial, ratio, cells)
 
 
-def _large(mask: np.ndarray, edge: np.ndarray, cells: Cells) -> np.ndarray:
-    """The components of a mask (voxels) that are large and do not reach the edge (j, i; cells)."""
-    parts, count = ndimage.label(mask, ALL_AROUND)
-    large = np.bincount(parts.ravel(), minlength=count + 1) * np.prod(voxel_step(cells)) / 1000 > _PIECE_ML
-    large[np.unique(middle_voxels(parts, cells.factors)[:, edge])] = False
+def _large(mask: np.ndarray, edge: np.ndarray, voxel_ml: float) -> np.ndarray:
+    """The components of a mask that are large and do not reach the edge (j, i)."""
+    parts, count = numbered(mask, ALL_AROUND)
+    large = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml > _PIECE_ML
+    large[np.unique(parts[:, edge])] = False
     large[0] = False
     return large[parts]
+
+
+def _near_edge(cells: Cells, shape: tuple[int, ...]) -> np.ndarray:
+    """(j, i) bool: voxels that the edge of the picture is near to."""
+    edge = field.near_edge(field.outside(cells))
+    return edge.repeat(cells.factors[1], axis=0).repeat(cells.factors[2], axis=1)[: shape[1], : shape[2]]
 
 
 def _small(mask: np.ndarray, voxel_ml: float, most_ml: float) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
