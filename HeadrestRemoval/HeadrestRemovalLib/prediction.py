@@ -113,8 +113,9 @@ def label(
     if first is None:
         refuse_what_is_no_ct(volume)
     axial = volume.as_axial()
+    cells = cells_of(axial)
     given = None if first is None else volume.with_array(first.labels).as_axial().array
-    if given is not None and not _shows_a_head(axial, given):
+    if given is not None and not _shows_a_head(cells, given):
         return first
     labels = np.zeros(volume.array.shape, np.uint8)
     target = volume.with_array(labels).as_axial().array  # a view
@@ -129,19 +130,18 @@ def label(
     if given is None:
         if not (target == PATIENT).any():
             raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
-        _up_to_the_skin(target, axial, ratio, cells_of(axial))
+        _up_to_the_skin(target, axial, ratio, cells)
         _without_crumbs(target, voxel_ml)
         return EquipmentResult(labels, "network", contact_cm2(volume, labels), warnings_of(volume, labels, cut=False))
-    _merge(target, given, ratio, axial)
+    _merge(target, given, ratio, axial, cells)
     cut = any(code == TRUNCATED for code, _ in first.warnings)
     warnings = warnings_of(volume, labels, cut)
     warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
     return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings)
 
 
-def _shows_a_head(axial: CTVolume, given: np.ndarray) -> bool:
+def _shows_a_head(cells: Cells, given: np.ndarray) -> bool:
     """Elsewhere clustering stays alone: of thighs and arms that the picture cuts the network takes some for holders."""
-    cells = cells_of(axial)
     return bool(head_slices(cells, middle_voxels(given, cells.factors) == PATIENT)[0].any())
 
 
@@ -290,7 +290,7 @@ def _give_back_stuck(labels: np.ndarray, hu: np.ndarray, voxel_ml: float) -> Non
         labels[box][piece] = PATIENT
 
 
-def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume) -> None:
+def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume, cells: Cells) -> None:
     """What clustering found, and the large dense pieces that it took for the patient and the network does not.
 
     Nothing goes the other way: the plates of masks, which clustering finds, look like bone to the network.
@@ -300,8 +300,8 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVo
         given: (k, j, i) of clustering.
         ratio: from ``_onto_voxels``.
         axial: the scan.
+        cells: of the scan.
     """
-    cells = cells_of(axial)
     more = np.isin(labels, EQUIPMENT) & (given == PATIENT)
     dense = more & (axial.array > _TISSUE_HU)
     box = bounding_box(dense, margin_mm=_EDGE)
