@@ -61,6 +61,9 @@ _TRUST_MM, _TRUSTED, _TRUST_ROUNDS = 1.5, 0.3, 4
 _SEAM_SHARE = 0.7
 """At least that share of what looks like the seam has to fit to a plate."""
 
+_LONE_MM, _LONE_SHARE = 10.0, 0.05
+"""Fewer than that share of all, so far from the others, are edges of something else."""
+
 _FREE_MM = 4.0
 """Where nothing firm lies behind, a column that ends within that of the plate ends with free skin."""
 
@@ -71,8 +74,9 @@ share of the pad lies so near."""
 _BETWEEN_MM = 30.0
 """Where the seam was seen to the left and to the right, the plate holds so far from it, too, but is less sure."""
 
-_FOLLOWED_MM = 40.0
-"""So far from where it was seen the seam is followed."""
+_FOLLOWED_MM, _FOLLOWED_IN_MM = 40.0, 5.0
+"""So far from where it was seen the seam is followed, and into the patient so far from the plate: deeper lies the edge
+of a lung or a muscle."""
 
 _FILM_SHARE = 0.25
 """A dark voxel counts as the skin's, though on average that much of it is not."""
@@ -202,6 +206,7 @@ def _through_the_seam(
     least = max(_SEAM_SHARE * np.count_nonzero(known), _SEEN_PART * np.count_nonzero(pad), 1)
     if np.count_nonzero(good) < least or np.count_nonzero(pad) < _LEAST_SEEN:
         return None
+    good &= ~_lone(good, back.size)
     unsure = float(np.sqrt(np.mean((height - skin)[good] ** 2)))
     away = ndimage.distance_transform_edt(~good, back.size)
     if unsure > _UNSURE_MM or np.mean(away[pad] < _REACH_MM) < _NEAR_SHARE:
@@ -209,7 +214,8 @@ def _through_the_seam(
     near = away < np.where(back.firm, _REACH_MM, _BLUR_MM)
     slope = _slope(skin, back)
     height = np.where(good, seen.height, np.where(near, seam.nearby(value, bare, step_mm, seen, skin), np.nan))
-    height = _followed(height, patch, value, bare, step_mm, seen, round(_FOLLOWED_MM / min(back.size)))
+    deepest = skin - _FOLLOWED_IN_MM * np.hypot(1, slope)
+    height = _followed(height, deepest, patch, value, bare, step_mm, seen, round(_FOLLOWED_MM / min(back.size)))
     exact = np.isfinite(height)
     margin = np.where(near, _MARGIN, _SURE) * unsure
     near |= _between(good) & back.firm & (away < _BETWEEN_MM)
@@ -219,6 +225,7 @@ def _through_the_seam(
 
 def _followed(
     height: np.ndarray,
+    deepest: np.ndarray,
     patch: np.ndarray,
     value: np.ndarray,
     bare: np.ndarray,
@@ -226,7 +233,10 @@ def _followed(
     seen: seam.Seam,
     rounds: int,
 ) -> np.ndarray:
-    """(k, i) mm, NaN where not known: the seam with what joins on to it column by column, by a voxel at most."""
+    """(k, i) mm, NaN where not known: the seam with what joins on to it column by column, by a voxel at most.
+
+    No deeper than ``deepest`` (k, i) mm.
+    """
     for _ in range(rounds):
         known = np.isfinite(height)
         number = ndimage.uniform_filter(known.astype(float), 3)
@@ -235,10 +245,18 @@ def _followed(
             break
         mean = ndimage.uniform_filter(np.where(known, height, 0.0), 3) / np.maximum(number, 0.5 / 9)
         found = np.where(beside, seam.nearby(value, bare, step_mm, seen, np.where(beside, mean, 0.0)), np.nan)
+        found[found < deepest] = np.nan
         if not np.isfinite(found).any():
             break
         height = np.where(known, height, found)
     return height
+
+
+def _lone(good: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+    """(k, i) bool: what of a mask is few, and far from the rest."""
+    parts, count = ndimage.label(ndimage.distance_transform_edt(~good, size) < _LONE_MM / 2)
+    number = np.bincount(parts[good], minlength=count + 1)
+    return good & (number < _LONE_SHARE * number.sum())[parts]
 
 
 def _between(good: np.ndarray) -> np.ndarray:

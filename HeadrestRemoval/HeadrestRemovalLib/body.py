@@ -24,6 +24,9 @@ OPEN_MM = 4.0
 """What is up to twice as thin is no thick part: shells of headrests and tables, sheets, cables; ears and noses, too."""
 
 _EAR_MM, _EAR_ML = 28.0, 25.0
+_ON_HEAD = 0.9
+"""That share of an ear lies in slices of the head; what holds shoulders lies beside the neck, too, and is larger."""
+
 _CRUMB_MM, _CRUMB_ML = 8.0, 1.0
 _NOSE_MM, _RIM_MM, _METAL_HU = 18.0, 5.0, 800
 _PART_ML, _SURE_ML = 0.4, 3.0
@@ -109,9 +112,10 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     held = posts.find(body, head, cells)
     body = _with_thin_walls(body & ~held, solid, cells)
     thin = solid & ~body
-    small = _small_parts(thin & ~reached(held, thin, ALL_AROUND), body, head, cells)
+    small = _small_parts(thin & ~_on_posts(thin, held, head, cells), body, head, cells)
     body |= small
     body &= ~posts.plates(body & ~largest, largest, cells)
+    body &= ~posts.edges(held, body, cells)
     board = posts.boards(body, cells)
     body, solid = body & ~board, solid | board
     inside = _filled(body, solid, cells, padding)
@@ -210,6 +214,14 @@ def _with_thin_walls(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.nd
     lung = hollow.share((cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])) > _LUNG_SHARE
     inside = hollow.chosen((own > _WALL_SHARE * np.maximum(wall, 1)) & lung)
     return body | inside | (grow(inside, cells.step_mm, _WALL_MM, within=solid) & solid)
+
+
+def _on_posts(thin: np.ndarray, held: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: of what is thin the posts with all that is joined to them, but ears that touch them."""
+    parts = components(thin & ~held, cells, ALL_AROUND)
+    joined = parts.touching(ndimage.binary_dilation(held, ALL_AROUND))
+    on_head = parts.share(np.broadcast_to(head[:, None, None], thin.shape)) > _ON_HEAD
+    return held | parts.chosen(joined & ~(on_head & (parts.millilitres < _EAR_ML)))
 
 
 def _small_parts(thin: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:

@@ -14,7 +14,9 @@ from .evaluation_equipment import FOAM_HU, METAL_HU, PLASTIC_HU, Scene, headrest
 from .labels import HEADREST, OTHER, TABLE
 
 GEL_HU, SOFT_GEL_HU, WATER_HU = 60.0, -30.0, 15.0
+SAND_HU, SILICONE_HU, ICE_PACK_HU = 900.0, 160.0, -20.0
 _SOFT_FOAM_HU, _COVER_HU, _TOWEL_HU, _BLOCK_HU, _NEOPRENE_HU = -940.0, -600.0, -780.0, -700.0, -450.0
+_BAG_HU = -200.0
 
 
 def gel_ring(scene: Scene) -> None:
@@ -96,6 +98,39 @@ def flat_couch(scene: Scene) -> None:
     _plate(scene, back + 0.5, 5, _NEOPRENE_HU, HEADREST, 40)
 
 
+def sandbags(scene: Scene) -> None:
+    """Bags of sand on both sides of the head, on a board."""
+    left, right, front, back, low, high = scene.head_box()
+    up, along = (scene.y - (front + back) / 2 - 15) / 50, (scene.z - (low + high) / 2) / 80
+    for side, x in ((-1, left), (1, right)):
+        across = ((scene.x - x) * side - 26) / 30
+        bag = 30 * (np.cbrt(np.abs(across) ** 3 + np.abs(up) ** 3 + np.abs(along) ** 3) - 1)
+        scene.paint(bag, _BAG_HU, OTHER)
+        scene.paint(bag + 1.5, SAND_HU, OTHER, grain=60)
+    _board(scene, lowest_of(scene) + 0.5, 3.0, 40.0, 0.0)
+
+
+def ice_pack(scene: Scene) -> None:
+    """A pack of gel on the forehead, the head in a shell."""
+    left, right, front, _, low, high = scene.head_box()
+    middle = (low + high) / 2
+    where = np.maximum(np.maximum(middle - scene.z, scene.z - high), scene.y - front - 45)
+    where = np.maximum(where, np.abs(scene.x - (left + right) / 2) - 55)
+    scene.shell(-1.0, 18.0, ICE_PACK_HU, OTHER, where)
+    headrest(scene, "shell", 4.0)
+
+
+def silicone_wedge(scene: Scene) -> None:
+    """A wedge of silicone that the back of the head is pressed into, on a plate."""
+    left, right, _, back, low, high = scene.head_box()
+    skin = np.maximum(np.where(np.isfinite(scene.back), scene.back, -np.inf)[:, None, :], back - 12)
+    along = scene.z - (low + high) / 2
+    sides = np.maximum(np.abs(scene.x - (left + right) / 2) - 60, np.abs(along) - 55)
+    wedge = np.maximum(np.maximum(skin - 1 - scene.y, scene.y - back - 15), 0.25 * along - 14 + back - scene.y)
+    scene.paint(np.maximum(wedge, sides), SILICONE_HU, HEADREST)
+    _plate(scene, back + 15, 4, PLASTIC_HU, HEADREST, 30)
+
+
 KINDS: dict[str, Callable[[Scene], None]] = {
     "gel ring": gel_ring,
     "horseshoe of gel": horseshoe,
@@ -106,6 +141,9 @@ KINDS: dict[str, Callable[[Scene], None]] = {
     "cervical collar": collar,
     "head blocks": head_blocks,
     "flat couch": flat_couch,
+    "sandbags": sandbags,
+    "ice pack": ice_pack,
+    "wedge of silicone": silicone_wedge,
 }
 
 

@@ -1,4 +1,4 @@
-"""Posts, plates, rails and boards that hold a patient, as shoulder retractors do, and touch the skin somewhere.
+"""Posts, plates, rails and boards that hold a patient, as shoulder retractors and bags of sand do, and touch the skin.
 
 There a scan shows one thick part. But slice by slice posts lie apart, and nothing of a patient is dense all through:
 fat and muscle surround each bone, and where a slice shows bone alone, as at the vertex or the elbow, flesh lies above
@@ -27,8 +27,13 @@ _LEAST_ML = 5.0
 _METAL_HU, _METAL_MEAN_HU, _FREE_SHARE, _LEAST_METAL_ML = 400, 1000, 0.5, 2.0
 """What may be metal, what is, how much of its rim in a slice borders air, and how much of it there must be."""
 
-_GOES_ON = 0.6
-"""Share of a post's section that lies over its section in the slice before."""
+_GOES_ON, _GOES_ON_INSIDE = 0.6, 0.9
+"""Share of a post's section that lies over its section in the slice before; and of one that touches the patient, whose
+bone may be one section with it.
+"""
+
+_EDGE_CELLS = 2
+"""So far from a post its edge is blurred."""
 
 _PLATE_ML, _APART, _THICK_MM = 12.0, 0.3, 24.0
 """A plate is larger than an ear, at most that share of it lies in sections that touch the patient, and it is thinner.
@@ -136,6 +141,19 @@ def boards(body: np.ndarray, cells: Cells) -> np.ndarray:
     return result
 
 
+def edges(posts: np.ndarray, body: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j, i) bool: the blurred edges of posts, which remain of what was taken for the patient as thin rims.
+
+    Args:
+        posts: (k, j, i) bool, from ``find``.
+        body: (k, j, i) bool: the rest.
+        cells: the scan.
+    """
+    step = cells.step_mm
+    thick = grow(shrink(body, step, step), step, 2 * step, within=body)
+    return body & ~thick & grow(posts, step, _EDGE_CELLS * step)
+
+
 def _rails(trunk: np.ndarray, body: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: metal of the trunk that has air around most of it."""
     dense = trunk & (cells.hu > _METAL_HU)
@@ -160,9 +178,14 @@ def _continued(posts: np.ndarray, apart: np.ndarray, dense: np.ndarray) -> np.nd
             if not result[k - step].any():
                 continue
             before = ndimage.binary_dilation(result[k - step])
-            for mask in (apart[k], dense[k]):
+            for mask, least in ((apart[k], _GOES_ON), (dense[k], _GOES_ON_INSIDE)):
                 labels, count = ndimage.label(mask)
                 share = np.bincount(labels[before], minlength=count + 1) / np.bincount(labels.ravel())
                 share[0] = 0
-                result[k] |= (share > _GOES_ON)[labels]
+                result[k] |= (share > least)[labels]
+            # A bone that a post touches makes one section with it: then it goes on where it was.
+            labels, count = ndimage.label(result[k - step])
+            share = np.bincount(labels[dense[k]], minlength=count + 1) / np.bincount(labels.ravel())
+            share[0] = 0
+            result[k] |= dense[k] & (share > _GOES_ON)[labels]
     return result

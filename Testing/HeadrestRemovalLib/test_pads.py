@@ -7,7 +7,8 @@ import pytest
 import support_headrests
 from CTVolumeLib import dicom
 from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, pads
-from HeadrestRemovalLib.labels import HEADREST, PATIENT
+from HeadrestRemovalLib.evaluation_equipment import Scene
+from HeadrestRemovalLib.labels import HEADREST, PATIENT, TABLE
 
 STEP = (4.0, 2.0, 2.0)
 FACTORS = (1, 1, 1)
@@ -86,6 +87,23 @@ def test_of_large_parts_that_hung_on_it_those_that_are_thin_go():
         pads.take(labels, hu, STEP, FACTORS)
         gone = np.mean(labels[part] == HEADREST)
         assert gone > 0.95 if goes else gone < 0.2
+
+
+def test_beside_a_pad_beneath_the_back_no_edge_of_a_lung_is_its_seam():
+    patient = evaluation_cases.phantom_body(2050)
+    scene = Scene(patient)
+    evaluation_cases.BODY_KINDS["table, contact"](scene, 0)
+    z = np.percentile(scene.z, 30)
+    behind = scene.back[np.abs(scene.z[:, 0, 0] - z).argmin()]
+    back = behind[np.isfinite(behind)].max()
+    away = np.sqrt((scene.x / 90) ** 2 + ((scene.y - back) / 12) ** 2 + ((scene.z - z) / 50) ** 2)
+    scene.paint(30 * (away - 1), -60, TABLE)
+    volume, truth, _ = scene.finish()
+    labels = cluster.label(volume).labels
+    tissue = (truth == PATIENT) & (volume.array > -300)
+    assert np.count_nonzero(tissue & (labels > PATIENT)) * np.prod(volume.spacing) / 1000 < 1
+    equipment = (truth > PATIENT) & (volume.array > -900)
+    assert (labels[equipment] > PATIENT).mean() > 0.99
 
 
 def test_what_is_of_several_materials_is_no_pad():

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import support_headrests
 from CTVolumeLib.volume import CTVolume
-from HeadrestRemovalLib import cluster, posts
+from HeadrestRemovalLib import cluster, evaluation_cases, posts
 from HeadrestRemovalLib.labels import PATIENT
+from scipy import ndimage
 from support_trunk import cells_from
 
 SPACING = (4.0, 4.0, 3.0)
@@ -42,12 +43,52 @@ def test_a_post_is_found_also_where_it_touches():
     assert not found[inside].any()
 
 
-def test_equipment_has_the_post_and_the_patient_loses_nothing():
+def test_equipment_has_the_post_and_the_tissueloses_nothing():
     hu, inside, post = with_a_post()
     volume = CTVolume(hu.astype(np.int16), SPACING)
     labels = cluster.label(volume).labels
     assert np.mean(labels[post] > PATIENT) > 0.9
     assert not (labels[inside] > PATIENT).any()
+
+
+def with_bags() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """HU of a head between two bags of sand, which in some slices touch it, and where both are."""
+    j, i = np.mgrid[:80, :110]
+    away = np.hypot(j - 40, i - 55)
+    plane = np.select([away < 14, away < 17, away < 18], [MUSCLE, BONE, FAT], -1000)
+    hu = np.repeat(plane[None], 40, 0)
+    inside, bags = hu > -500, np.zeros(hu.shape, bool)
+    bags[5:35, 25:55, 74:89] = bags[5:35, 25:55, 22:37] = True
+    bags[15:30, 36:44, 72:74] = bags[15:30, 36:44, 37:39] = True
+    bags &= ~inside
+    hu[bags] = 900
+    return hu, inside, bags
+
+
+def test_a_bone_that_bags_of_sand_touch_stays():
+    hu, inside, bags = with_bags()
+    hu[15:30, 36:44, 70:74] = hu[15:30, 36:44, 37:40] = BONE  # bone reaches the skin
+    found = posts.find(inside | bags, NO_HEAD, cells_from(hu, SPACING))
+    assert found[bags].mean() > 0.95
+    assert not found[inside].any()
+
+
+def test_ears_that_bags_of_sand_press_on_stay_for_the_most_part():
+    case = evaluation_cases.make(evaluation_cases.phantom_head(909), "sandbags")
+    labels = cluster.label(case.volume).labels
+    voxel_ml = np.prod(case.volume.spacing) / 1000
+    tissue = (case.truth == PATIENT) & (case.volume.array > -300)
+    assert np.count_nonzero(tissue & (labels > PATIENT)) * voxel_ml < 4
+    bags = case.truth > PATIENT
+    assert (labels[bags] > PATIENT).mean() > 0.99
+
+
+def test_the_blurred_edges_of_posts_go_and_the_skin_that_they_touch_stays():
+    hu, inside, bags = with_bags()
+    edge = ndimage.binary_dilation(bags, np.ones((1, 3, 3), bool)) & ~bags & ~inside
+    found = posts.edges(bags, inside | edge, cells_from(hu, SPACING))
+    assert found[edge].mean() > 0.85
+    assert not found[inside].any()
 
 
 @pytest.mark.parametrize("flesh", [False, True])
@@ -104,7 +145,7 @@ def test_a_board_that_the_back_lies_on_is_known_from_what_is_seen_of_it_beside_t
     assert found.any() == beside
 
 
-def test_equipment_has_the_face_of_a_board_and_the_patient_loses_nothing():
+def test_equipment_has_the_face_of_a_board_and_the_tissueloses_nothing():
     hu, inside, board = on_a_board(-400, (15, 85))
     labels = cluster.label(CTVolume(hu.astype(np.int16), SPACING)).labels
     assert (labels[board] > PATIENT).all()
