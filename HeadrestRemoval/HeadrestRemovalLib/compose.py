@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from . import compose_contact, compose_worn
+from . import compose_contact, compose_solids, compose_worn
 from . import compose_shapes as shapes
 from .compose_patients import Patient
 from .labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
@@ -54,7 +54,8 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False, show: s
             things.
         show: "all" there is; "hard", more of what is hard: the vertex, pads as dense as tissue, plates under the
             shoulders; "contact", equipment that touches over a known area, or none at all; "worn", equipment that lies
-            on the skin or hugs the patient, who in a part of the scenes lies on the front.
+            on the skin or hugs the patient, who in a part of the scenes lies on the front; "solids", bodies of any form
+            and material.
     """
     prone = show == "worn" and rng.random() < _PRONE
     hu, inside, around_hu, step = _posed(patient, rng, own, show == "hard", prone)
@@ -72,7 +73,9 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False, show: s
         kind = f"{patient.name} own"
         scenery, labels = _own_things(around_hu, mask, at, rng)
     else:
-        if show == "worn":
+        if show == "solids":
+            layers, kind = compose_solids.things(at, rng, 2 * at.half < _HEAD_MM)
+        elif show == "worn":
             layers, kind = compose_worn.things(at, rng, 2 * at.half < _HEAD_MM)
         elif show == "contact":
             layers, kind = compose_contact.things(at, rng, 2 * at.half < _HEAD_MM)

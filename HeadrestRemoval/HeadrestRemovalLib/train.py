@@ -56,6 +56,7 @@ STAGES = {
     "contact": Settings(scenes=720, epochs=32, learning_rate=2.5e-3, patience=32),
     "worn": Settings(scenes=1200, epochs=64, learning_rate=2.5e-3, patience=64),
     "heads": Settings(scenes=1400, epochs=56, learning_rate=2e-3, patience=56),
+    "solids": Settings(scenes=2200, epochs=72, learning_rate=2e-3, patience=72),
 }
 """By the name of their folder in the work folder; each begins with the best weights of the one before."""
 

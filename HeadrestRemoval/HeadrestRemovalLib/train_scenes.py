@@ -36,6 +36,7 @@ _PARTS = (
     _Part(380, "contact", 0.35, 0.75),
     _Part(720, "worn", 0.4, 0.6),
     _Part(1200, "worn", 0.35, 0.8),
+    _Part(1400, "solids", 0.35, 0.8),
 )
 NOT_OWN = frozenset({"ab01"})
 """Scans with parts of the patient so faint in a slice (a breast that just begins) that they look like a blanket."""
