@@ -1,9 +1,9 @@
 """Training the compact network; ``python -m HeadrestRemovalLib.train --data DIR`` makes the shipped model.
 
-Scenes with exact truth are composed first and kept in the work folder, then the network is fitted to them in four
+Scenes with exact truth are composed first and kept in the work folder, then the network is fitted to them in five
 stages: to scenes of every kind, then also to more in which equipment touches the patient, to more in which it lies on
-the skin or hugs the patient, and to more of these with heads. A run that was killed goes on where it was. After each
-epoch ``pictures/`` shows what the network says about the same ten slices.
+the skin or hugs the patient, to more of these with heads, and to bodies of any form and material. A run that was killed
+goes on where it was. After each epoch ``pictures/`` shows what the network says about the same ten slices.
 """
 
 from __future__ import annotations

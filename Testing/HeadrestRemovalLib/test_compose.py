@@ -6,7 +6,15 @@ import csv
 
 import numpy as np
 import pytest
-from HeadrestRemovalLib import compose, compose_contact, compose_patients, compose_shapes, compose_worn, split
+from HeadrestRemovalLib import (
+    compose,
+    compose_contact,
+    compose_patients,
+    compose_shapes,
+    compose_solids,
+    compose_worn,
+    split,
+)
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
 
 
@@ -162,6 +170,27 @@ def test_what_is_worn_touches_the_skin():
         touching += any((share[beside] > 0.5).any() for share, _, _ in layers)
     assert {"nothing", "mask", "band", "blanket", "pads", "hugged", "sunk", "padded"} <= words
     assert touching >= 30
+
+
+def test_solids_of_every_density_touch_from_all_sides():
+    mask = np.zeros((12, 120, 120), bool)
+    mask[:, 40:80, 40:80] = True
+    at = compose_shapes.around(mask, 2.0, 3.0)
+    beside = (at.outside > 0) & (at.outside <= 3)
+    touching, values, sides = 0, [], np.zeros(4, int)
+    for seed in range(40):
+        for share, hu, label in compose_solids.solid(at, np.random.default_rng(seed), HEADREST):
+            seen = (share > 0.5) & ~mask
+            touching += bool((seen & beside).any())
+            values.append(float(np.mean(hu)))
+            front, behind, right, left = (seen[:, :40], seen[:, 80:], seen[:, :, :40], seen[:, :, 80:])
+            sides += [bool(side.any()) for side in (front, behind, right, left)]
+            if label == OTHER and seen.any():
+                assert np.argwhere(seen)[:, 1].mean() < 65
+    assert touching > 20
+    assert sides.min() >= 5
+    assert sides.argmax() == 1  # mostly from behind
+    assert np.histogram(values, [-1000, -600, -150, 200, 1500])[0].min() > 0
 
 
 def test_equipment_is_above_who_lies_on_the_front(head, monkeypatch):
