@@ -24,8 +24,7 @@ from scipy import ndimage
 from . import field, netgrid, pressed
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
-from .grid import cells_of, middle_voxels, voxel_step
-from .head import head_slices
+from .grid import Step, cells_of, voxel_step
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT, TABLE
 from .results import TRUNCATED, UNCERTAIN, EquipmentResult
 from .shapes import ALL_AROUND, numbered
@@ -63,6 +62,9 @@ a Gauss): ears that lie on a shell are not. No ear lies on a table."""
 _PIECE_ML, _EDGE = 10.0, 2
 """Smaller pieces that clustering took for the patient are his, since ears that touch a holder and ends of cannulas look
 like equipment to the network, as arms do that the picture cuts. A piece's blurred edge is so many voxels wide."""
+_LEAST_MM = 8.0
+"""Pieces are thicker on average: to the network a back's skin that is pressed flat looks like a thin plate."""
+
 _CRUMB_ML = 0.4
 _STUCK_ML, _JOINED, _TISSUE_HU = 40.0, 0.1, -250
 """What is smaller, as dense as tissue, joined to nothing so dense but the patient, and to him by so many voxels of its
@@ -99,12 +101,12 @@ def label(
 
     Args:
         volume: a CT with its slices in any order and direction.
-        first: what clustering found; in scans of heads the network then takes large dense pieces from the patient.
+        first: what clustering found; the network then takes large dense pieces from the patient.
         progress: called with done, total and text; returning False cancels.
         model: another than the shipped one.
 
     Returns:
-        What was found by "network" or "both"; what clustering found as it is where no head is seen.
+        What was found by "network" or "both".
 
     Raises:
         CTError: ``not_ct``, ``no_body``, ``too_few_slices``, ``cancelled``; the model is missing or damaged.
@@ -115,8 +117,6 @@ def label(
     axial = volume.as_axial()
     cells = cells_of(axial)
     given = None if first is None else volume.with_array(first.labels).as_axial().array
-    if given is not None and not _shows_a_head(cells, given):
-        return first
     labels = np.zeros(volume.array.shape, np.uint8)
     target = volume.with_array(labels).as_axial().array  # a view
     grid = netgrid.of(axial)
@@ -138,11 +138,6 @@ def label(
     warnings = warnings_of(volume, labels, cut)
     warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
     return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings)
-
-
-def _shows_a_head(cells: Cells, given: np.ndarray) -> bool:
-    """Elsewhere clustering stays alone: of thighs and arms that the picture cuts the network takes some for holders."""
-    return bool(head_slices(cells, middle_voxels(given, cells.factors) == PATIENT)[0].any())
 
 
 def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
@@ -305,7 +300,7 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVo
     more = np.isin(labels, EQUIPMENT) & (given == PATIENT)
     dense = more & (axial.array > _TISSUE_HU)
     box = bounding_box(dense, margin_mm=_EDGE)
-    large = _large(dense[box], _near_edge(cells, dense.shape)[box[1:]], float(np.prod(voxel_step(cells))) / 1000)
+    large = _large(dense[box], _near_edge(cells, dense.shape)[box[1:]], voxel_step(cells))
     if not large.any():
         labels[...] = given
         return
@@ -316,12 +311,16 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVo
     _up_to_the_skin(labels, axial, ratio, cells)
 
 
-def _large(mask: np.ndarray, edge: np.ndarray, voxel_ml: float) -> np.ndarray:
-    """The components of a mask that are large and do not reach the edge (j, i)."""
+def _large(mask: np.ndarray, edge: np.ndarray, step: Step) -> np.ndarray:
+    """The components of a mask that are large and thick and do not reach the edge (j, i)."""
     parts, count = numbered(mask, ALL_AROUND)
-    large = np.bincount(parts.ravel(), minlength=count + 1) * voxel_ml > _PIECE_ML
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)
+    large = sizes * np.prod(step) / 1000 > _PIECE_ML
     large[np.unique(parts[:, edge])] = False
     large[0] = False
+    for number in np.flatnonzero(large):
+        one = parts == number
+        large[number] = all(sizes[number] * step[axis] > _LEAST_MM * one.any(axis=axis).sum() for axis in (1, 2))
     return large[parts]
 
 

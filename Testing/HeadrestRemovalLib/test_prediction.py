@@ -204,11 +204,16 @@ def test_both_takes_a_pad_with_nothing_behind_it():
     assert lost_ml(result.labels, truth) < 0.5
 
 
-def test_both_leaves_clustering_alone_where_no_head_is_seen():
-    volume, truth = scene()
-    volume = volume.with_array(np.minimum(volume.array, 100))
-    first = EquipmentResult(np.where(truth == HEADREST, np.uint8(PATIENT), truth))
-    assert prediction.label(volume, first, model=model_of(volume, truth)) is first
+@pytest.mark.parametrize(("rows", "goes"), [(4, False), (9, True)])
+def test_both_leaves_skin_that_is_pressed_flat(rows, goes):
+    """It looks like a thin plate on the skin; what is thicker than skin goes."""
+    volume, truth = scene(3.0)
+    flat = np.zeros(truth.shape, bool)
+    flat[:, 3 : 3 + rows, 30:110] = True
+    volume = volume.with_array(np.where(flat, 40, volume.array).astype(np.int16))
+    given, seen = np.where(flat, np.uint8(PATIENT), truth), np.where(flat, np.uint8(HEADREST), truth)
+    result = prediction.label(volume, EquipmentResult(given), model=model_of(volume, seen))
+    assert (result.labels[flat] == HEADREST).mean() > 0.9 if goes else (result.labels[flat] == PATIENT).all()
 
 
 def test_both_leaves_an_arm_that_the_picture_cuts():
