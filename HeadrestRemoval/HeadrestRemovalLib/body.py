@@ -30,6 +30,9 @@ _ON_HEAD = 0.9
 _CRUMB_MM, _CRUMB_ML = 8.0, 1.0
 _NOSE_MM, _RIM_MM, _METAL_HU = 18.0, 5.0, 800
 _PART_ML, _SURE_ML = 0.4, 3.0
+_CUT_FLESH, _CUT_ML = 0.22, 20.0
+"""Of a vertebra that the edge of the picture cuts off at least so much is as flesh; posts hold less."""
+
 _RAIL_MM, _HANGING_ML = 22.0, 2.0
 _OWN_SHARE = 0.5
 """In this share of the slices around, a place of a shell holds shell itself, not only next to it."""
@@ -56,6 +59,9 @@ _BESIDE_MM = 20.0
 
 _HOLE_MM2, _WALL_SHARE, _LUNG_SHARE = 90.0, 0.7, 0.6
 _CUT_LUNG_HU, _CUT_LUNG_MEAN_HU = (-960, -450), (-945, -450)
+_CUT_MM, _EDGE_CELLS = 20.0, 1
+"""Where the edge of the picture runs through so much of the patient before or behind the middle, he goes on there."""
+
 _CAVITY_SHARE = 0.7
 """Of what lies in nose or mouth, that much has the head on all sides."""
 
@@ -104,7 +110,8 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     # Nostrils and ear canals make walls of what is thick; a body that is cut by the field of view goes on beyond it.
     tight = solid | _small_holes(solid, cells)
     deep = shrink(tight | padding, step, OPEN_MM) & tight
-    core, largest = _thick_parts_of_patient(components(deep, cells), tight, cells)
+    near_edge = field.near_edge(padding)
+    core, largest = _thick_parts_of_patient(components(deep, cells), tight, near_edge, cells)
     if not core.any():
         raise CTError("no_body", "No patient was found in this scan.", "Choose a CT that shows a part of the body.")
     body = grow(core, step, OPEN_MM + step, within=tight)
@@ -126,17 +133,24 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     dark = (cells.hu > _SKIN_HU) & ~solid & ~padding & (lasting < _TABLE_SHARE[1])
     inside |= grow(inside, step, step) & dark
     inside |= _open_cavities(inside, body, head, cells)
-    near_edge = field.near_edge(padding)
     cut = np.count_nonzero(body & near_edge) * step * cells.spacing[2] > 500
     small[head] = False  # ears and noses
     doubtful_ml = _hanging_ml(core | small, largest, tight & inside, near_edge, cells)
     return Body(inside, solid, solid & ~inside, head, scalp, padding, bool(cut), doubtful_ml)
 
 
-def _thick_parts_of_patient(parts: Components, solid: np.ndarray, cells: Cells) -> tuple[np.ndarray, np.ndarray]:
-    """(k, j, i) bool: the thick parts that are made as people are, rather than as equipment, and the largest, grown."""
+def _thick_parts_of_patient(
+    parts: Components, solid: np.ndarray, edge: np.ndarray, cells: Cells
+) -> tuple[np.ndarray, np.ndarray]:
+    """(k, j, i) bool: the thick parts that are made as people are, rather than as equipment, and the largest, grown.
+
+    ``edge`` is (j, i) bool: near the edge of the picture.
+    """
     tissue = parts.fat + parts.muscle + parts.bone
-    like = (tissue > 0.5) & (parts.fat + parts.muscle > 0.35) & (parts.millilitres > _PART_ML)
+    flesh = parts.fat + parts.muscle
+    like = (tissue > 0.5) & (flesh > 0.35) & (parts.millilitres > _PART_ML)
+    cut = parts.touching(np.broadcast_to(edge, solid.shape))
+    like |= cut & (tissue > 0.5) & (flesh > _CUT_FLESH) & (parts.millilitres > _CUT_ML)
     if not like.any():
         return np.zeros_like(solid), np.zeros_like(solid)
     main = int(np.argmax(np.where(like, parts.millilitres * (parts.fat + parts.muscle), 0)))
@@ -319,12 +333,36 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
     """
     # At the rim of a round field walls are half padding, so that the lung would go on into the air along it.
     rim = ndimage.binary_dilation(padding, iterations=_HALF_PADDING)
-    between = _between(body)
-    parts = components(_around(between, cells) & ~(solid | body | rim), cells, IN_SLICE)
+    between, beside = _between(body), _beside(body)
+    cut_off = _between(_with_beyond(body, padding, cells))[:, 1:-1] & beside
+    parts = components(_around(body, cells) & ~(solid | body | rim), cells, IN_SLICE)
     # The mean tells emphysema, of which much is as faint as air, from air, of which nothing is denser.
     like = (parts.mean_hu > _CUT_LUNG_MEAN_HU[0]) & (parts.mean_hu < _CUT_LUNG_MEAN_HU[1])
-    lungs = parts.chosen(like & (parts.share(between) > 0.8) & (parts.sizes * cells.step_mm**2 > 100))
+    like &= parts.sizes * cells.step_mm**2 > 100
+    all_lung = like & (parts.share((cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])) > _LUNG_SHARE)
+    lungs = parts.chosen(like & (parts.share(between) > 0.8) | all_lung & (parts.share(cut_off) > 0.8))
+    # In some slices less of the patient is seen where the picture cuts him.
+    lungs |= reached(lungs, lungs | parts.chosen(all_lung & (parts.share(beside) > 0.8)))
     return lungs | (grow(lungs, 1.0, _HALF_PADDING) & ~solid & rim & ~padding)
+
+
+def _beside(body: np.ndarray) -> np.ndarray:
+    """(k, j, i) bool: what has body to the left or to the right, as lungs have and a table beneath the back has not."""
+    return np.maximum.accumulate(body, axis=2) | np.maximum.accumulate(body[:, :, ::-1], axis=2)[:, :, ::-1]
+
+
+def _with_beyond(body: np.ndarray, padding: np.ndarray, cells: Cells) -> np.ndarray:
+    """(k, j + 2, i) bool: the body with what lies before and behind the picture where a slice cuts it there."""
+    beyond = np.pad(padding, ((1, 1), (0, 0)), constant_values=True)
+    result = np.pad(body, ((0, 0), (1, 1), (0, 0)))
+    middle = len(beyond) // 2
+    for half in (slice(None, middle), slice(middle, None)):
+        edge = beyond.copy()
+        edge[half] = False
+        near = ndimage.binary_dilation(edge, iterations=_EDGE_CELLS) & ~edge
+        cut = np.count_nonzero(result & near, axis=(1, 2)) * cells.step_mm > _CUT_MM * _EDGE_CELLS
+        result[cut] |= edge
+    return result
 
 
 def _open_cavities(inside: np.ndarray, body: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:

@@ -19,7 +19,7 @@ from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 
 from . import body as bodies
-from . import cloth, faint, kinds, kmeans, pressed, rays, sheets, straps, surface
+from . import cloth, faint, field, kinds, kmeans, pressed, rays, sheets, straps, surface
 from .contact import contact_cm2
 from .grid import cells_of, voxel_step
 from .labels import EQUIPMENT, PATIENT
@@ -76,7 +76,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     steps("Reading the slices")
     cells = cells_of(axial)
     each = kmeans.counts(cells.hu)
-    if _fills_the_picture(each):
+    if _fills_the_picture(each) or field.is_within(cells, field.outside(cells)):
         target[...] = PATIENT
         return EquipmentResult(labels, warnings=(_CUT, _NONE))
     steps("Clustering the densities")

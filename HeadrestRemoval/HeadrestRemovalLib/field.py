@@ -16,6 +16,9 @@ _ALIKE_HU = 5
 _RIM_CELLS, _RIM_SHARE = 2, 0.15
 """Inside the rim of a round field there is air or more all around; around a cropped patient but for an elbow or two."""
 
+_AIR_HU, _AIR_SHARE = -965, 0.03
+"""Emphysema apart, lungs are denser on average; so much may be the airways and the bowel."""
+
 _OFF_CELLS, _CORNERS, _QUADRANTS = 1.0, 12, 3
 """No corner of the outline is farther from the circle than the first, and there are so many, in so many quadrants.
 
@@ -37,6 +40,17 @@ def outside(cells: Cells) -> np.ndarray:
     corners = centre is not None or padding[[0, 0, -1, -1], [0, -1, 0, -1]].all()
     rim = ~padding & (away > radius - _RIM_CELLS * cells.step_mm)
     return padding if corners and np.mean(used[rim]) > _RIM_SHARE else np.zeros_like(padding)
+
+
+def is_within(cells: Cells, padding: np.ndarray) -> bool:
+    """Whether the picture lies within the patient: hardly any air is seen along its edge, as lungs are denser.
+
+    Args:
+        cells: the scan.
+        padding: (j, i) bool, from ``outside``.
+    """
+    rim = near_edge(padding) & ~ndimage.binary_dilation(padding)
+    return bool(np.mean(cells.hu[:, rim] < _AIR_HU) < _AIR_SHARE)
 
 
 def near_edge(padding: np.ndarray) -> np.ndarray:

@@ -167,3 +167,41 @@ def test_the_cells_of_a_nose_that_slices_show_open_are_patient_and_cloth_before_
     assert found.head.any()
     assert found.mask[cells].all()
     assert not found.mask[cloth].any()
+
+
+def chest(rows: slice, columns: slice, table: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """HU of a picture of a chest, its lungs, and foam beneath it; the picture may cut all of them."""
+    hu = np.repeat(trunk(90, 90)[None], 20, 0)
+    j, i = np.mgrid[:90, :90]
+    grain = 40 * (np.indices(hu.shape).sum(axis=0) % 3 - 1)
+    lung = np.broadcast_to(np.hypot(j - 45, np.abs(i - 45) - 12) < 10, hu.shape)
+    foam = np.broadcast_to((j > 70) & (np.hypot(j - 45, i - 45) > 31) & table, hu.shape)
+    arms = np.broadcast_to((np.abs(i - 45) > 36) & (np.abs(j - 66) < 8) & table, hu.shape)
+    hu = np.where(lung, -850 + grain, np.where(foam & ~arms, -900 + grain, np.where(arms, MUSCLE, hu)))
+    return hu[:, rows, columns], lung[:, rows, columns], (foam & ~arms)[:, rows, columns]
+
+
+@pytest.mark.parametrize("rows", [slice(None, 46), slice(40, None)])
+def test_lungs_that_the_picture_cuts_before_or_behind_are_patient(rows):
+    """As in pictures of the heart or of the spine alone."""
+    hu, lung, _ = chest(rows, slice(20, 70))
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert found.mask[lung].mean() > 0.95
+    assert not found.mask[hu == -1000].any()
+
+
+def test_foam_beneath_a_back_is_no_lung_where_the_picture_cuts_the_arms_beside_it():
+    hu, lung, foam = chest(slice(None, 85), slice(None), table=True)
+    found = body.find(cells_from(hu, SPACING), -300)
+    assert found.mask[lung].all()
+    assert found.mask[foam].mean() < 0.05
+
+
+def test_a_vertebra_that_is_cut_off_by_lungs_and_the_edge_of_the_picture_is_patient():
+    hu = np.repeat(trunk(90, 90)[None], 20, 0)
+    j, i = np.mgrid[:90, :90]
+    vertebra = np.broadcast_to(np.hypot(j - 65, i - 45) < 10, hu.shape)
+    hu[:, (np.hypot(j - 45, i - 45) < 28) & (j > 50)] = -850
+    hu[vertebra] = np.where(np.indices(hu.shape).sum(axis=0) % 4, 250, MUSCLE)[vertebra]
+    found = body.find(cells_from(hu[:, :72], SPACING), -300)
+    assert found.mask[vertebra[:, :72]].mean() > 0.95

@@ -49,6 +49,18 @@ def test_a_lung_that_the_field_of_view_cuts_is_patient(ct_data):
 
 
 @pytest.mark.realct
+@pytest.mark.parametrize("name", ["ch01", "ch13", "ch19"])
+def test_pictures_of_the_heart_alone_keep_their_lungs(ct_data, name):
+    volume = volumefile.read(ct_data / "vol" / f"{name}.nii.gz").as_axial()
+    before = cluster.label(volume).labels == PATIENT
+    j, i = (np.flatnonzero(before.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    box = slice(j[0] + len(j) // 8, j[0] + len(j) * 5 // 8), slice(i[0] + len(i) // 4, i[0] + len(i) * 3 // 4)
+    heart = cluster.label(volume.crop(j=box[0], i=box[1]))
+    lost = before[:, *box] & (heart.labels > PATIENT)
+    assert np.count_nonzero(lost) * np.prod(volume.spacing) / 1000 < 20
+
+
+@pytest.mark.realct
 def test_it_is_so_where_resampling_blurred_the_rim_of_the_field(ct_data):
     volume = volumefile.read(ct_data / "vol" / "ch05.nii.gz")
     before = cluster.label(volume).labels

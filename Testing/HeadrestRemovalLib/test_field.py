@@ -33,6 +33,13 @@ def test_it_is_found_wherever_the_picture_is_cut(cut):
     assert not (found & ~beyond[box]).any()
 
 
+@pytest.mark.parametrize(("columns", "within"), [((30, 70), True), ((0, 70), False)])
+def test_a_picture_within_the_patient_shows_no_air_along_its_edge(columns, within):
+    hu, _ = round_field((40, 75))
+    cells = cells_from(hu[:, 25:75, slice(*columns)], SPACING)
+    assert field.is_within(cells, field.outside(cells)) == within
+
+
 def test_the_front_of_a_chest_is_none():
     """A picture of the front half of a body that others cut out of its background."""
     hu = np.full((20, 60, 120), -1024)
