@@ -333,16 +333,20 @@ def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.nd
     """
     # At the rim of a round field walls are half padding, so that the lung would go on into the air along it.
     rim = ndimage.binary_dilation(padding, iterations=_HALF_PADDING)
-    between, beside = _between(body), _beside(body)
-    cut_off = _between(_with_beyond(body, padding, cells))[:, 1:-1] & beside
     parts = components(_around(body, cells) & ~(solid | body | rim), cells, IN_SLICE)
     # The mean tells emphysema, of which much is as faint as air, from air, of which nothing is denser.
     like = (parts.mean_hu > _CUT_LUNG_MEAN_HU[0]) & (parts.mean_hu < _CUT_LUNG_MEAN_HU[1])
     like &= parts.sizes * cells.step_mm**2 > 100
-    all_lung = like & (parts.share((cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])) > _LUNG_SHARE)
-    lungs = parts.chosen(like & (parts.share(between) > 0.8) | all_lung & (parts.share(cut_off) > 0.8))
-    # In some slices less of the patient is seen where the picture cuts him.
-    lungs |= reached(lungs, lungs | parts.chosen(all_lung & (parts.share(beside) > 0.8)))
+    if not like[1:].any():
+        return np.zeros_like(body)
+    lungs = parts.chosen(like & (parts.share(_between(body)) > 0.8))
+    beyond = _with_beyond(body, padding, cells)
+    if beyond is not None:
+        like &= parts.share((cells.hu > _CUT_LUNG_HU[0]) & (cells.hu < _CUT_LUNG_HU[1])) > _LUNG_SHARE
+        like &= parts.share(_beside(body)) > 0.8
+        lungs |= parts.chosen(like & (parts.share(_between(beyond)[:, 1:-1]) > 0.8))
+        # In some slices less of the patient is seen where the picture cuts him.
+        lungs |= reached(lungs, lungs | parts.chosen(like))
     return lungs | (grow(lungs, 1.0, _HALF_PADDING) & ~solid & rim & ~padding)
 
 
@@ -351,16 +355,22 @@ def _beside(body: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(body, axis=2) | np.maximum.accumulate(body[:, :, ::-1], axis=2)[:, :, ::-1]
 
 
-def _with_beyond(body: np.ndarray, padding: np.ndarray, cells: Cells) -> np.ndarray:
-    """(k, j + 2, i) bool: the body with what lies before and behind the picture where a slice cuts it there."""
+def _with_beyond(body: np.ndarray, padding: np.ndarray, cells: Cells) -> np.ndarray | None:
+    """(k, j + 2, i) bool: the body with what lies before and behind the picture where a slice cuts it there.
+
+    None where none does.
+    """
     beyond = np.pad(padding, ((1, 1), (0, 0)), constant_values=True)
-    result = np.pad(body, ((0, 0), (1, 1), (0, 0)))
-    middle = len(beyond) // 2
+    middle, found = len(beyond) // 2, []
     for half in (slice(None, middle), slice(middle, None)):
-        edge = beyond.copy()
-        edge[half] = False
-        near = ndimage.binary_dilation(edge, iterations=_EDGE_CELLS) & ~edge
-        cut = np.count_nonzero(result & near, axis=(1, 2)) * cells.step_mm > _CUT_MM * _EDGE_CELLS
+        edge = np.zeros_like(beyond)
+        edge[half] = beyond[half]
+        near = (ndimage.binary_dilation(edge, iterations=_EDGE_CELLS) & ~edge)[1:-1]
+        found.append((edge, np.count_nonzero(body[:, near], axis=1) * cells.step_mm > _CUT_MM * _EDGE_CELLS))
+    if not any(cut.any() for _, cut in found):
+        return None
+    result = np.pad(body, ((0, 0), (1, 1), (0, 0)))
+    for edge, cut in found:
         result[cut] |= edge
     return result
 
