@@ -65,6 +65,9 @@ like equipment to the network, as arms do that the picture cuts. A piece's blurr
 _LEAST_MM = 8.0
 """Pieces are thicker on average: to the network a back's skin that is pressed flat looks like a thin plate."""
 
+_FREE_SHARE = 0.3
+"""Where the picture cuts the patient, so much of a piece's surface is free: a thigh that is cut may look like a pad."""
+
 _CRUMB_ML = 0.4
 _STUCK_ML, _JOINED, _TISSUE_HU = 40.0, 0.1, -250
 """What is smaller, as dense as tissue, joined to nothing so dense but the patient, and to him by so many voxels of its
@@ -133,8 +136,8 @@ def label(
         _up_to_the_skin(target, axial, ratio, cells)
         _without_crumbs(target, voxel_ml)
         return EquipmentResult(labels, "network", contact_cm2(volume, labels), warnings_of(volume, labels, cut=False))
-    _merge(target, given, ratio, axial, cells)
     cut = any(code == TRUNCATED for code, _ in first.warnings)
+    _merge(target, given, ratio, axial, cells, cut)
     warnings = warnings_of(volume, labels, cut)
     warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
     return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings)
@@ -285,7 +288,9 @@ def _give_back_stuck(labels: np.ndarray, hu: np.ndarray, voxel_ml: float) -> Non
         labels[box][piece] = PATIENT
 
 
-def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume, cells: Cells) -> None:
+def _merge(
+    labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume, cells: Cells, cut: bool
+) -> None:  # fmt: skip
     """What clustering found, and the large dense pieces that it took for the patient and the network does not.
 
     Nothing goes the other way: the plates of masks, which clustering finds, look like bone to the network.
@@ -296,11 +301,14 @@ def _merge(labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVo
         ratio: from ``_onto_voxels``.
         axial: the scan.
         cells: of the scan.
+        cut: whether the picture cuts the patient.
     """
     more = np.isin(labels, EQUIPMENT) & (given == PATIENT)
     dense = more & (axial.array > _TISSUE_HU)
     box = bounding_box(dense, margin_mm=_EDGE)
     large = _large(dense[box], _near_edge(cells, dense.shape)[box[1:]], voxel_step(cells))
+    if cut:
+        large = _free(large, (given[box] == PATIENT) & ~large)
     if not large.any():
         labels[...] = given
         return
@@ -322,6 +330,16 @@ def _large(mask: np.ndarray, edge: np.ndarray, step: Step) -> np.ndarray:
         one = parts == number
         large[number] = all(sizes[number] * step[axis] > _LEAST_MM * one.any(axis=axis).sum() for axis in (1, 2))
     return large[parts]
+
+
+def _free(pieces: np.ndarray, patient: np.ndarray) -> np.ndarray:
+    """The components of a mask of whose surface enough is not beside the patient."""
+    parts, count = numbered(pieces, ALL_AROUND)
+    free = np.zeros(count + 1, bool)
+    for number in range(1, count + 1):
+        one = parts == number
+        free[number] = np.mean(patient[ndimage.binary_dilation(one) & ~one]) < 1 - _FREE_SHARE
+    return free[parts]
 
 
 def _near_edge(cells: Cells, shape: tuple[int, ...]) -> np.ndarray:

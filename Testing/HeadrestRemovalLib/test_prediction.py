@@ -229,6 +229,18 @@ def test_both_leaves_an_arm_that_the_picture_cuts():
     assert (alone.labels[arm] == HEADREST).mean() > 0.9
 
 
+@pytest.mark.parametrize("cut", [True, False])
+def test_where_the_picture_cuts_the_patient_both_takes_no_flesh_with_little_free_surface(cut):
+    """A thigh that is cut looks like a pad to the network."""
+    volume, truth = scene(3.0)
+    flesh = (truth == PATIENT) & (np.arange(150) > 40)[None, :, None] & (np.arange(150) < 90)[None, :, None]
+    flesh &= (np.arange(140) < 70) & (volume.array < 500)
+    first = EquipmentResult(truth.copy(), warnings=(("truncated", "It is cut."),) if cut else ())
+    result = prediction.label(volume, first, model=model_of(volume, np.where(flesh, np.uint8(HEADREST), truth)))
+    taken = flesh & (result.labels > PATIENT)
+    assert taken.any() != cut
+
+
 def test_a_plate_apart_from_the_body_is_taken_whole():
     """Most of it is seen as equipment, so the rest is, too."""
     volume, truth = scene(6.0)
