@@ -20,7 +20,8 @@ def find(volume: CTVolume, method: str = "auto", progress: Progress | None = Non
     Args:
         volume: a CT with its slices in any order and direction.
         method: "auto", "clustering" (``cluster.label``), "network" (``prediction.label``) or "both" (what
-            clustering found, and the thick dense pieces that it took for the patient and the network does not).
+            clustering found, and in scans of heads the thick pads that it took for the patient and the network
+            does not).
         progress: called with done, total and text; returning False cancels.
 
     Raises:

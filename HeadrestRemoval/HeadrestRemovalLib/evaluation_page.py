@@ -37,10 +37,10 @@ _LIMITS = (
     " small pads and those of another density than skin are told from it; larger ones, and equipment beside or in"
     " front of the patient, stay. No real scan with a dense pad pressed to the skin was at hand, and in composed cases"
     " the seam is partly due to how they are composed.",
-    "- Thick pads as dense as tissue (gel rings, horseshoes, cushions of water) are found by the network, from 10 mL and"
-    " a mean thickness of 8 mm on, since ears that touch a holder and skin that is pressed flat look alike to it. Next"
-    " to the skin some of such a pad stays. What is dense and lies on the face, as a pack of ice, stays for the most"
-    " part.",
+    "- Thick pads as dense as tissue (gel rings, horseshoes, cushions of water) are found by the network, in scans of"
+    " heads alone, from 10 mL and a mean thickness of 8 mm on, since ears that touch a holder, hips, and skin that is"
+    " pressed flat look alike to it. Next to the skin some of such a pad stays. What is dense and lies on the face, as"
+    " a pack of ice, stays for the most part.",
     "- Sheets over the skin of the head, as masks and straps, are found where a gap shows beneath them over some 100"
     " cm2, and followed from there as far as they are fainter than skin. Straps that lie on without a gap are"
     " found where both their edges go half-way round the head, by HU or by the step of the outline, and taken up to"
@@ -307,8 +307,8 @@ def _supports(rows: Sequence[Row]) -> list[str]:
         "## Supports of other kinds",
         "",
         "Gel rings, horseshoes, cushions of water, towels and the like (`evaluation_supports.py`) in"
-        f" {len({row.case for row in rows})} cases of {len(people)} of the people above. The network was trained on none"
-        " of these people, but on rings, rolls and lumps of any form and material. How much it may change of what"
+        f" {len({row.case for row in rows})} cases of {len(people)} of the people above. The network was trained on"
+        " none of these people, but on rings, rolls and lumps of any form and material. How much it may change of what"
         " clustering found was set with these shapes in view, on other people; the rules of clustering were not, but"
         " for those that keep skulls and ears beside bags of sand, which were set on these very cases.",
         "",

@@ -24,7 +24,8 @@ from scipy import ndimage
 from . import field, netgrid, pressed
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
-from .grid import Step, cells_of, voxel_step
+from .grid import Step, cells_of, middle_voxels, voxel_step
+from .head import head_slices
 from .labels import BACKGROUND, EQUIPMENT, HEADREST, PATIENT, TABLE
 from .results import TRUNCATED, UNCERTAIN, EquipmentResult
 from .shapes import ALL_AROUND, numbered
@@ -66,7 +67,10 @@ _LEAST_MM = 8.0
 """Pieces are thicker on average: to the network a back's skin that is pressed flat looks like a thin plate."""
 
 _FREE_SHARE = 0.3
-"""Where the picture cuts the patient, so much of a piece's surface is free: a thigh that is cut may look like a pad."""
+"""Where the picture cuts the patient, so much of a piece's surface is free: flesh that is cut may look like a pad."""
+
+_BONE_HU, _ON_BONE = 300, 0.1
+"""A pad lies on skin. What lies on so much bone is a face, which looks like a pad where it lies in foam."""
 
 _CRUMB_ML = 0.4
 _STUCK_ML, _JOINED, _TISSUE_HU = 40.0, 0.1, -250
@@ -104,12 +108,12 @@ def label(
 
     Args:
         volume: a CT with its slices in any order and direction.
-        first: what clustering found; the network then takes large dense pieces from the patient.
+        first: what clustering found; in scans of heads the network then takes large dense pieces from the patient.
         progress: called with done, total and text; returning False cancels.
         model: another than the shipped one.
 
     Returns:
-        What was found by "network" or "both".
+        What was found by "network" or "both"; what clustering found as it is where no head is seen.
 
     Raises:
         CTError: ``not_ct``, ``no_body``, ``too_few_slices``, ``cancelled``; the model is missing or damaged.
@@ -120,6 +124,8 @@ def label(
     axial = volume.as_axial()
     cells = cells_of(axial)
     given = None if first is None else volume.with_array(first.labels).as_axial().array
+    if given is not None and not _shows_a_head(cells, given):
+        return first
     labels = np.zeros(volume.array.shape, np.uint8)
     target = volume.with_array(labels).as_axial().array  # a view
     grid = netgrid.of(axial)
@@ -141,6 +147,11 @@ def label(
     warnings = warnings_of(volume, labels, cut)
     warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
     return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings)
+
+
+def _shows_a_head(cells: Cells, given: np.ndarray) -> bool:
+    """Elsewhere clustering stays alone: of hips and thighs the network takes some for pads."""
+    return bool(head_slices(cells, middle_voxels(given, cells.factors) == PATIENT)[0].any())
 
 
 def _settled(shares: np.ndarray, grid: netgrid.NetGrid) -> np.ndarray:
@@ -307,8 +318,7 @@ def _merge(
     dense = more & (axial.array > _TISSUE_HU)
     box = bounding_box(dense, margin_mm=_EDGE)
     large = _large(dense[box], _near_edge(cells, dense.shape)[box[1:]], voxel_step(cells))
-    if cut:
-        large = _free(large, (given[box] == PATIENT) & ~large)
+    large = _worn(large, (given[box] == PATIENT) & ~large, axial.array[box] > _BONE_HU, cut)
     if not large.any():
         labels[...] = given
         return
@@ -332,14 +342,24 @@ def _large(mask: np.ndarray, edge: np.ndarray, step: Step) -> np.ndarray:
     return large[parts]
 
 
-def _free(pieces: np.ndarray, patient: np.ndarray) -> np.ndarray:
-    """The components of a mask of whose surface enough is not beside the patient."""
+def _worn(pieces: np.ndarray, patient: np.ndarray, bone: np.ndarray, cut: bool) -> np.ndarray:
+    """The components of a mask that lie on skin rather than on bone and, where he is cut, are no part of the patient.
+
+    Args:
+        pieces: (k, j, i) bool.
+        patient: (k, j, i) bool: the rest of the patient.
+        bone: (k, j, i) bool: what is as dense as bone.
+        cut: whether the picture cuts the patient.
+    """
     parts, count = numbered(pieces, ALL_AROUND)
-    free = np.zeros(count + 1, bool)
+    worn = np.zeros(count + 1, bool)
     for number in range(1, count + 1):
-        one = parts == number
-        free[number] = np.mean(patient[ndimage.binary_dilation(one) & ~one]) < 1 - _FREE_SHARE
-    return free[parts]
+        rim = ndimage.binary_dilation(parts == number, iterations=_EDGE) & (parts != number)
+        beside = patient[rim]
+        free = 1 - np.mean(beside)
+        on_bone = np.mean(bone[rim][beside]) if beside.any() else 0.0
+        worn[number] = on_bone < _ON_BONE and not (cut and free < _FREE_SHARE)
+    return worn[parts]
 
 
 def _near_edge(cells: Cells, shape: tuple[int, ...]) -> np.ndarray:

@@ -204,12 +204,19 @@ def test_both_takes_a_pad_with_nothing_behind_it():
     assert lost_ml(result.labels, truth) < 0.5
 
 
-@pytest.mark.parametrize(("rows", "goes"), [(4, False), (9, True)])
-def test_both_leaves_skin_that_is_pressed_flat(rows, goes):
+def test_both_leaves_clustering_alone_where_no_head_is_seen():
+    volume, truth = scene()
+    volume = volume.with_array(np.minimum(volume.array, 100))
+    first = EquipmentResult(np.where(truth == HEADREST, np.uint8(PATIENT), truth))
+    assert prediction.label(volume, first, model=model_of(volume, truth)) is first
+
+
+@pytest.mark.parametrize(("columns", "goes"), [(4, False), (9, True)])
+def test_both_leaves_skin_that_is_pressed_flat(columns, goes):
     """It looks like a thin plate on the skin; what is thicker than skin goes."""
     volume, truth = scene(3.0)
     flat = np.zeros(truth.shape, bool)
-    flat[:, 3 : 3 + rows, 30:110] = True
+    flat[:, 35:95, 20 - columns : 20] = True
     volume = volume.with_array(np.where(flat, 40, volume.array).astype(np.int16))
     given, seen = np.where(flat, np.uint8(PATIENT), truth), np.where(flat, np.uint8(HEADREST), truth)
     result = prediction.label(volume, EquipmentResult(given), model=model_of(volume, seen))
@@ -233,12 +240,22 @@ def test_both_leaves_an_arm_that_the_picture_cuts():
 def test_where_the_picture_cuts_the_patient_both_takes_no_flesh_with_little_free_surface(cut):
     """A thigh that is cut looks like a pad to the network."""
     volume, truth = scene(3.0)
-    flesh = (truth == PATIENT) & (np.arange(150) > 40)[None, :, None] & (np.arange(150) < 90)[None, :, None]
-    flesh &= (np.arange(140) < 70) & (volume.array < 500)
+    _, j, i = np.meshgrid(np.arange(14) * 3.0, np.arange(150) * 1.5, np.arange(140) * 1.5, indexing="ij")
+    flesh = np.hypot(i - 105, j - 95) < 45
     first = EquipmentResult(truth.copy(), warnings=(("truncated", "It is cut."),) if cut else ())
     result = prediction.label(volume, first, model=model_of(volume, np.where(flesh, np.uint8(HEADREST), truth)))
     taken = flesh & (result.labels > PATIENT)
     assert taken.any() != cut
+
+
+def test_both_leaves_flesh_that_lies_on_bone():
+    """A face in foam looks like a pad to the network; pads lie on skin."""
+    volume, truth = scene(3.0)
+    _, j, i = np.meshgrid(np.arange(14) * 3.0, np.arange(150) * 1.5, np.arange(140) * 1.5, indexing="ij")
+    face = (np.hypot((i - 105) / 75, (j - 95) / 90) > 0.9) & (truth == PATIENT) & (j < 60)
+    seen = np.where(face, np.uint8(HEADREST), truth)
+    result = prediction.label(volume, EquipmentResult(truth.copy()), model=model_of(volume, seen))
+    assert (result.labels[face] == PATIENT).all()
 
 
 def test_a_plate_apart_from_the_body_is_taken_whole():
