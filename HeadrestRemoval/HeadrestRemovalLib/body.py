@@ -122,7 +122,8 @@ def find(cells: Cells, threshold_hu: float) -> Body:
     small = _small_parts(thin & ~_on_posts(thin, held, head, cells), body, head, cells)
     body |= small
     body &= ~posts.plates(body & ~largest, largest, cells)
-    body &= ~posts.edges(held, body, cells)
+    if held.any():
+        body &= ~posts.edges(held, body, cells)
     board = posts.boards(body, cells)
     body, solid = body & ~board, solid | board
     inside = _filled(body, solid, cells, padding)
@@ -232,6 +233,8 @@ def _with_thin_walls(body: np.ndarray, solid: np.ndarray, cells: Cells) -> np.nd
 
 def _on_posts(thin: np.ndarray, held: np.ndarray, head: np.ndarray, cells: Cells) -> np.ndarray:
     """(k, j, i) bool: of what is thin the posts with all that is joined to them, but ears that touch them."""
+    if not held.any():
+        return held
     parts = components(thin & ~held, cells, ALL_AROUND)
     joined = parts.touching(ndimage.binary_dilation(held, ALL_AROUND))
     on_head = parts.share(np.broadcast_to(head[:, None, None], thin.shape)) > _ON_HEAD
@@ -329,7 +332,8 @@ def _blurred_ends(body: np.ndarray, faint: np.ndarray, cells: Cells) -> np.ndarr
 def _cut_lungs(body: np.ndarray, solid: np.ndarray, cells: Cells, padding: np.ndarray) -> np.ndarray:
     """Lungs that the field of view cuts: they have the body before and behind them and are lung throughout.
 
-    Foam under the patient is as dense, but has the body on one side only.
+    Beyond the edge of the picture the body goes on where it is cut. Foam under the patient is as dense, but has the
+    body on one side only.
     """
     # At the rim of a round field walls are half padding, so that the lung would go on into the air along it.
     rim = ndimage.binary_dilation(padding, iterations=_HALF_PADDING)
