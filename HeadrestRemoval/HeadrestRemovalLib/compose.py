@@ -25,6 +25,8 @@ _FINE = 2 * SIZE
 _PRONE, _UPRIGHT = 0.13, 0.75
 """Share of patients who lie on the front, and of these, whose scan says so: then the equipment is above in the picture.
 """
+_SHOWN = {"contact": compose_contact, "worn": compose_worn, "solids": compose_solids}
+"""What scenes of these kinds show is made there."""
 _HEAD_MM = 240.0
 """What is narrower is a head or neck, which may lie on a headrest."""
 
@@ -73,12 +75,8 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False, show: s
         kind = f"{patient.name} own"
         scenery, labels = _own_things(around_hu, mask, at, rng)
     else:
-        if show == "solids":
-            layers, kind = compose_solids.things(at, rng, 2 * at.half < _HEAD_MM)
-        elif show == "worn":
-            layers, kind = compose_worn.things(at, rng, 2 * at.half < _HEAD_MM)
-        elif show == "contact":
-            layers, kind = compose_contact.things(at, rng, 2 * at.half < _HEAD_MM)
+        if show in _SHOWN:
+            layers, kind = _SHOWN[show].things(at, rng, 2 * at.half < _HEAD_MM)
         else:
             layers, kind = _hard_things(at, rng) if show == "hard" else _things(at, rng)
         for amount, value, label in layers:

@@ -32,8 +32,8 @@ def horseshoe(scene: Scene) -> None:
     left, right, _, back, low, high = scene.head_box()
     x, z = scene.x - (left + right) / 2, scene.z - (low + high) / 2
     shape = np.where(z < 0, np.abs(np.abs(x) - 50), np.abs(np.hypot(x, z) - 50))
-    skin = np.maximum(np.where(np.isfinite(scene.back), scene.back, -np.inf)[:, None, :], back - 25)
-    pad = np.maximum(np.maximum(shape - 16, skin - 1 - scene.y), np.maximum(scene.y - back - 8, low - scene.z))
+    pad = np.maximum(shape - 16, _into_skin(scene, back - 25) - scene.y)
+    pad = np.maximum(pad, np.maximum(scene.y - back - 8, low - scene.z))
     scene.paint(pad, SOFT_GEL_HU, HEADREST)
     arm = np.maximum(np.maximum(shape - 10, back + 8 - scene.y), np.maximum(scene.y - back - 14, low - 60 - scene.z))
     scene.paint(arm, METAL_HU, HEADREST)
@@ -111,7 +111,7 @@ def sandbags(scene: Scene) -> None:
 
 
 def ice_pack(scene: Scene) -> None:
-    """A pack of gel on the forehead, the head in a shell."""
+    """A pack of gel on the brow, the head in a shell."""
     left, right, front, _, low, high = scene.head_box()
     middle = (low + high) / 2
     where = np.maximum(np.maximum(middle - scene.z, scene.z - high), scene.y - front - 45)
@@ -123,10 +123,10 @@ def ice_pack(scene: Scene) -> None:
 def silicone_wedge(scene: Scene) -> None:
     """A wedge of silicone that the back of the head is pressed into, on a plate."""
     left, right, _, back, low, high = scene.head_box()
-    skin = np.maximum(np.where(np.isfinite(scene.back), scene.back, -np.inf)[:, None, :], back - 12)
     along = scene.z - (low + high) / 2
     sides = np.maximum(np.abs(scene.x - (left + right) / 2) - 60, np.abs(along) - 55)
-    wedge = np.maximum(np.maximum(skin - 1 - scene.y, scene.y - back - 15), 0.25 * along - 14 + back - scene.y)
+    wedge = np.maximum(_into_skin(scene, back - 12) - scene.y, scene.y - back - 15)
+    wedge = np.maximum(wedge, 0.25 * along - 14 + back - scene.y)
     scene.paint(np.maximum(wedge, sides), SILICONE_HU, HEADREST)
     _plate(scene, back + 15, 4, PLASTIC_HU, HEADREST, 30)
 
@@ -156,6 +156,11 @@ def lowest_of(scene: Scene) -> float:
     """Height (y) of the lowest place of the back of the head, which stiff things don't reach beyond."""
     back = scene.back[scene.patient.head]
     return float(back[np.isfinite(back)].max())
+
+
+def _into_skin(scene: Scene, highest: float) -> np.ndarray:
+    """(k, 1, i) heights (y) of the back of the patient, a mm within the skin, and no higher than so high."""
+    return np.maximum(np.where(np.isfinite(scene.back), scene.back, -np.inf)[:, None, :], highest) - 1
 
 
 def _plate(scene: Scene, y: float, thick: float, hu: float, label: int, beside: float) -> None:

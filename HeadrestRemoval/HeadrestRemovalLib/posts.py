@@ -179,13 +179,15 @@ def _continued(posts: np.ndarray, apart: np.ndarray, dense: np.ndarray) -> np.nd
                 continue
             before = ndimage.binary_dilation(result[k - step])
             for mask, least in ((apart[k], _GOES_ON), (dense[k], _GOES_ON_INSIDE)):
-                labels, count = ndimage.label(mask)
-                share = np.bincount(labels[before], minlength=count + 1) / np.bincount(labels.ravel())
-                share[0] = 0
-                result[k] |= (share > least)[labels]
+                result[k] |= _covered(mask, before, least)
             # A bone that a post touches makes one section with it: then it goes on where it was.
-            labels, count = ndimage.label(result[k - step])
-            share = np.bincount(labels[dense[k]], minlength=count + 1) / np.bincount(labels.ravel())
-            share[0] = 0
-            result[k] |= dense[k] & (share > _GOES_ON)[labels]
+            result[k] |= dense[k] & _covered(result[k - step], dense[k], _GOES_ON)
     return result
+
+
+def _covered(mask: np.ndarray, by: np.ndarray, least: float) -> np.ndarray:
+    """(j, i) bool: the components of a mask of which another mask covers more than a share."""
+    labels, count = ndimage.label(mask)
+    share = np.bincount(labels[by], minlength=count + 1) / np.bincount(labels.ravel())
+    share[0] = 0
+    return (share > least)[labels]

@@ -318,7 +318,8 @@ def _merge(
     dense = more & (axial.array > _TISSUE_HU)
     box = bounding_box(dense, margin_mm=_EDGE)
     large = _large(dense[box], _near_edge(cells, dense.shape)[box[1:]], voxel_step(cells))
-    large = _worn(large, (given[box] == PATIENT) & ~large, axial.array[box] > _BONE_HU, cut)
+    if large.any():
+        large = _worn(large, (given[box] == PATIENT) & ~large, axial.array[box] > _BONE_HU, cut)
     if not large.any():
         labels[...] = given
         return

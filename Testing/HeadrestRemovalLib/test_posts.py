@@ -43,7 +43,7 @@ def test_a_post_is_found_also_where_it_touches():
     assert not found[inside].any()
 
 
-def test_equipment_has_the_post_and_the_tissueloses_nothing():
+def test_equipment_has_the_post_and_the_patient_loses_nothing():
     hu, inside, post = with_a_post()
     volume = CTVolume(hu.astype(np.int16), SPACING)
     labels = cluster.label(volume).labels
@@ -145,7 +145,7 @@ def test_a_board_that_the_back_lies_on_is_known_from_what_is_seen_of_it_beside_t
     assert found.any() == beside
 
 
-def test_equipment_has_the_face_of_a_board_and_the_tissueloses_nothing():
+def test_equipment_has_the_face_of_a_board_and_the_patient_loses_nothing():
     hu, inside, board = on_a_board(-400, (15, 85))
     labels = cluster.label(CTVolume(hu.astype(np.int16), SPACING)).labels
     assert (labels[board] > PATIENT).all()
