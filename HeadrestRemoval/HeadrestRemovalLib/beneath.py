@@ -81,6 +81,15 @@ of a lung or a muscle."""
 _FILM_SHARE = 0.25
 """A dark voxel counts as the skin's, though on average that much of it is not."""
 
+_SKIN_MM, _OTHER_SHARE = ((1.0, 2.5), (2.5, 6.0)), 0.25
+"""Free skin, and the fat beneath it, between so many mm deep, are of another material if no larger share is as the pad.
+"""
+
+_OUTER_PERCENT, _OUTER_SAMPLES = 75, 3
+"""Grains of skin that are as the pad is make its end seem too deep, nothing makes it too high: of so many samples
+along each axis, this percentile from the deepest up is the end.
+"""
+
 _MARGIN = 0.5
 """What lies beyond the plate by less than that part of its error stays with the skin, as that is worse to lose."""
 
@@ -150,6 +159,10 @@ def find(
         value, own, bare = columns()
     seen = seam.find(value, own, step_mm, ndimage.binary_dilation(whole, _ALL_AROUND), THICK_MM)
     through = None if seen is None else _through_the_seam(back, whole, where, weight, skin, seen, value, bare, step_mm)
+    wide = good and back.cm2(facing) >= _SMALL_CM2
+    if through is None and seen is not None and wide and _is_other(back, free & where, value, own, step_mm, seen):
+        seen = _with_ends(seen, skin, value, own, step_mm, ndimage.binary_dilation(whole, _ALL_AROUND))
+        through = _through_the_seam(back, whole, where, weight, skin, seen, value, bare, step_mm)
     if through is None:
         small = back.cm2(facing) < _SMALL_CM2
         return Skin(skin + _SURE * unsure, facing, np.zeros_like(whole), small) if good else None
@@ -221,6 +234,28 @@ def _through_the_seam(
     near |= _between(good) & back.firm & (away < _BETWEEN_MM)
     height = np.where(exact, height, skin + margin * np.hypot(1, slope))
     return Skin(height, patch & (exact | (slope < _STEEPEST)), exact, False, seen), near | exact
+
+
+def _is_other(
+    back: Back, free: np.ndarray, value: np.ndarray, own: np.ndarray, step_mm: float, seen: seam.Seam
+) -> bool:
+    """Whether free skin and what lies beneath it are of another material than a pad."""
+    depth = back.height[:, None] - np.arange(value.shape[1])[None, :, None] * step_mm
+    skin, alike = own & free[:, None], seam.is_alike(value, seen.middle_hu, seen.spread_hu)
+    layers = [alike[skin & (depth > least) & (depth < most)] for least, most in _SKIN_MM]
+    return all(layer.size and np.mean(layer) < _OTHER_SHARE for layer in layers)
+
+
+def _with_ends(
+    seen: seam.Seam, skin: np.ndarray, value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray
+) -> seam.Seam:
+    """A seam with where the pad's material ends, in the columns in which no film shows it."""
+    apart = seam.material_ends(value, own, step_mm, pad, THICK_MM, seen) - skin
+    apart = ndimage.percentile_filter(
+        np.where(np.isfinite(apart), apart, -THICK_MM), _OUTER_PERCENT, size=_OUTER_SAMPLES
+    )
+    ends = np.where(apart > -THICK_MM, skin + apart, np.nan)
+    return replace(seen, height=np.where(np.isfinite(seen.height), seen.height, ends))
 
 
 def _followed(

@@ -46,8 +46,10 @@ _EDGE_MM, _BLURRED_CELLS = 5.0, 1.5
 nothing but hair and, nearer than the second, its own blur. A cushion is as faint as hair.
 """
 
-_LONG_MM, _HAIRY = 12.0, 0.4
-"""Free hair is measured in layers up to this; a layer is hair if this share of it is more than air."""
+_LONG_MM, _HAIRY, _TIPS_MM = 12.0, 0.4, 0.5
+"""Free hair is measured in layers up to the first; a layer is hair if the second, a share, of it is more than air, and
+single tips stand out by the third.
+"""
 
 _LOOSER_MM = 2.0
 """By so much hair may be thicker in places than it is where it was measured."""
@@ -190,14 +192,14 @@ def _thickness(faint: np.ndarray, near: np.ndarray, away: np.ndarray, body: Body
     free = (away > _FREE_MM) & body.scalp[:, None, None] & ~body.mask & (near <= _LONG_MM + 2.0)
     near, faint = near[free], faint[free]
     thick = 0.0
-    for low in np.arange(1.5 * step, _LONG_MM, 2.0):  # nearer than that is the blurred edge of the skin
+    for low in np.arange(1.25 * step, _LONG_MM, 2.0):  # nearer than that is the blurred edge of the skin
         shell = (near > low) & (near <= low + 2.0)
         cells = np.count_nonzero(shell)
         if cells < 200:
             return max(thick, _PRESSED_MM)
         if np.count_nonzero(shell & faint) < _HAIRY * cells:
             break
-        thick = low + 2.0
+        thick = low + 2.0 + _TIPS_MM
     return thick
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from . import back as backs
-from . import beneath
+from . import beneath, seam
 from .back import AIR_HU
 from .grid import Factors, Step, middle_voxels
 from .labels import BACKGROUND, EQUIPMENT, PATIENT
@@ -30,8 +30,8 @@ _PAD_ML = 0.8
 _EVEN_HU, _EVEN_SHARE = 50, 0.5
 """A pad is of one material: at least that share of it is no farther from its median HU."""
 
-_SPREADS, _ALIKE_HU = 2.5, (25.0, 75.0)
-"""What is within so many standard deviations of the median HU is as the pad is; no less, no more HU than that."""
+_DENSE_HU = 75.0
+"""Its spread is that of what is so near to its median; the rest are edges and films."""
 
 _GAP_HU = -300
 """What is fainter is no skin: a gap behind it."""
@@ -44,6 +44,9 @@ _SKIN_MM = (2.0, 4.0)
 
 _OTHER_SHARE = 0.1
 """It is not if less of it is. Larger pads whose seam is not seen are taken only then."""
+
+_BEHIND_MM, _FREE_SHARE = 3.0, 0.5
+"""Pads that only the skin around tells of lie on something: behind no larger share of them is there air so near."""
 
 _DEEPER_MM = 4.0
 """Then the pad's own material tells how deep it goes, that far beneath where the skin was thought to be."""
@@ -123,8 +126,7 @@ def _take_beyond(
         material = skin.seam.middle_hu, skin.seam.spread_hu
     if material is None:
         return
-    middle, spread = material
-    alike = np.abs(value - middle) < np.clip(_SPREADS * spread, *_ALIKE_HU)
+    alike = seam.is_alike(value, *material)
     # The skin may lie farther out than thought: then the pad starts where its material does, or behind a gap.
     starts = alike | (value < _GAP_HU)
     if skin.seam is not None:
@@ -137,7 +139,7 @@ def _take_beyond(
             deeper = (kind == PATIENT) & columns & alike & (height > surface - _DEEPER_MM)
             for _ in range(int(np.ceil(2 * _DEEPER_MM / step[1]))):
                 beyond[:, :-1] |= deeper[:, :-1] & (beyond | (kind > PATIENT))[:, 1:]
-        elif not skin.small:
+        elif not skin.small or _is_free_behind(value, beyond, step[1]):
             return  # neither a seam nor another density: it may be the skin itself
     thick = np.count_nonzero(beyond) * step[1] / max(np.count_nonzero(beyond.any(axis=1)), 1)
     if not beyond.any() or thick > _MEAN_MM or np.mean(value[beyond] > _BONE_HU) > _BONE_SHARE:
@@ -159,9 +161,17 @@ def _material(
     middle = float(np.median(material))
     if np.mean(np.abs(material - middle) < _EVEN_HU) < _EVEN_SHARE:
         return None
-    dense = material[np.abs(material - middle) < _ALIKE_HU[1]]
+    dense = material[np.abs(material - middle) < _DENSE_HU]
     middle = float(np.median(dense))
     return middle, 1.4826 * float(np.median(np.abs(dense - middle)))
+
+
+def _is_free_behind(value: np.ndarray, pad: np.ndarray, step_mm: float) -> bool:
+    """Whether air lies behind most of what may be a pad: then it hangs on the patient alone."""
+    k, i = np.nonzero(pad.any(axis=1))
+    last = pad.shape[1] - 1 - pad[k, ::-1, i].argmax(axis=1)
+    rows = np.minimum(last[:, None] + np.arange(1, 1 + max(2, round(_BEHIND_MM / step_mm))), pad.shape[1] - 1)
+    return bool(np.mean((value[k[:, None], rows, i[:, None]] < AIR_HU).any(axis=1)) > _FREE_SHARE)
 
 
 def _take_what_hung_on_it(labels: np.ndarray, body: np.ndarray, step: Step, factors: Factors) -> None:

@@ -42,6 +42,9 @@ _SPREADS = 2.0
 _ALIKE_HU = 20.0
 """What lies deeper than thought is pad only if it is as near to its material as that: skin may be almost as dense."""
 
+_ALIKE_SPREADS, _ALIKE_RANGE_HU = 2.5, (25.0, 75.0)
+"""What is within so many standard deviations of the median HU is of a material; no less, no more HU than that."""
+
 _PADS_SHARE = 0.5
 """A voxel that is farther from the pad's material, by this share of the step to the next voxel, may be skin as well."""
 
@@ -108,6 +111,41 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     beside = ndimage.uniform_filter(seen.astype(float), 3) > 1.5 / 9
     seen[k, i] &= beside[k, i] | (film < _FAT_HU - _ALONE_NOISES * noise) | (film > limit)
     return Seam(np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan), middle, spread, tissue)
+
+
+def material_ends(
+    value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, deepest_mm: float, seam: Seam
+) -> np.ndarray:
+    """Where the pad's own material ends, for skin that is of another: of use where no film shows the seam.
+
+    Args:
+        value: (k, j, i) HU of the columns, rows from front to back.
+        own: (k, j, i) bool: what was taken for the patient.
+        step_mm: of the rows.
+        pad: (k, i) bool: columns with the pad.
+        deepest_mm: pads are no thicker.
+        seam: of the pad.
+
+    Returns:
+        (k, i) mm from the first row, between voxels; NaN where it does not end so soon.
+    """
+    columns, kept = (array[:, ::-1].transpose(0, 2, 1) for array in (value, own))
+    other = ~is_alike(columns, seam.middle_hu, seam.spread_hu)
+    other[..., :-1] &= other[..., 1:]  # a single voxel is noise
+    solid = kept & (columns > _SOLID_HU)
+    first = solid.argmax(axis=-1)
+    row = np.arange(columns.shape[-1], dtype=np.int16)
+    begun = ~other & (row >= first[..., None])
+    start = begun.argmax(axis=-1)
+    end = (other & (row > start[..., None])).argmax(axis=-1)
+    seen = pad & solid.any(axis=-1) & begun.any(axis=-1) & ((start - first) * step_mm < _START_MM) & (end > start)
+    seen &= (end - first) * step_mm < deepest_mm
+    return np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan)
+
+
+def is_alike(value: np.ndarray, middle_hu: float, spread_hu: float) -> np.ndarray:
+    """Bool: which HU are those of a material, whose median and standard deviation are given."""
+    return np.abs(value - middle_hu) < np.clip(_ALIKE_SPREADS * spread_hu, *_ALIKE_RANGE_HU)
 
 
 def nearby(value: np.ndarray, own: np.ndarray, step_mm: float, seam: Seam, height: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import support_headrests
 from CTVolumeLib import dicom
 from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, pads
 from HeadrestRemovalLib.evaluation_equipment import Scene
-from HeadrestRemovalLib.labels import HEADREST, PATIENT, TABLE
+from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, PATIENT, TABLE
 
 STEP = (4.0, 2.0, 2.0)
 FACTORS = (1, 1, 1)
@@ -56,6 +56,17 @@ def test_a_pad_of_another_density_than_skin_tells_where_it_ends(bump):
     pads.take(labels, hu, STEP, FACTORS)
     assert np.mean(labels[pad] == HEADREST) > 0.9
     assert np.count_nonzero(labels[patient] != PATIENT) * np.prod(STEP) / 1000 < 0.1
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_a_small_bump_of_the_skins_own_density_stays_where_air_is_behind_it(free):
+    """Nothing but its shape tells such a bump from a pad, and a pad lies on something."""
+    hu, labels, pad = back_with_a_pad(30.0, halves=(4, 10), thick=24.0)
+    if free:
+        hu[:, 71], labels[:, 71] = -1000, BACKGROUND
+    before = labels.copy()
+    pads.take(labels, hu, STEP, FACTORS)
+    assert np.array_equal(labels, before) if free else np.mean(labels[pad] == HEADREST) > 0.8
 
 
 def test_of_a_pad_fainter_than_fat_nothing_denser_goes():

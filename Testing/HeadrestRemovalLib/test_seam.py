@@ -39,6 +39,17 @@ def test_the_dark_voxel_between_them_is_the_skins(pad_hu):
     assert result.middle_hu == pad_hu
 
 
+@pytest.mark.parametrize(("skin_hu", "ends"), [(30.0, SKIN_ENDS), (-90.0, None)])
+def test_where_no_film_shows_a_pad_ends_with_its_material(skin_hu, ends):
+    """A voxel of noise is no end; skin that is as the pad is shows none."""
+    value, own = columns(-80.0, skin_hu, film_hu=skin_hu, beneath_hu=skin_hu)
+    value[:, SKIN_ENDS + 3] = 30
+    seen = found(value, own)
+    height = seam.material_ends(value, own, STEP_MM, np.ones((20, 20), bool), 35.0, seen)
+    assert np.isnan(seen.height).all()
+    assert np.isnan(height).all() if ends is None else np.all(height == (ends + 0.5) * STEP_MM)
+
+
 @pytest.mark.parametrize("edge_hu", [-80.0, -190.0, -500.0])
 def test_what_is_fainter_than_fat_ends_where_tissue_begins(edge_hu):
     """Be the first voxel of it blurred, or dark."""
