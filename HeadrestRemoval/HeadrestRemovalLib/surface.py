@@ -70,6 +70,8 @@ def onto_voxels(
     # Beside what is hard, averages over neighbours are no measure: its blurred edge is as dense as a cushion.
     hard = widened((kind > 0) & (cells.hu > _HARD_HU), square=True)
     skin, bare, there = outer & ((kind == 0) | body.mask), outer & (spread == 0), spread > 0
+    # A cell that is faint as a whole may hold some voxels of skin.
+    shared = outer & (kind > 0) & ~body.mask & ~body.thin
     pressed = (wide > 0) & ~core
     hairy = equipment.hair
     if equipment.hairy:
@@ -90,6 +92,7 @@ def onto_voxels(
 
         patient = large(inner) | (large(skin) & (plane > SKIN_HU))
         patient |= _spread(patient) & large(bare) & (plane > _SHARED_HU)
+        patient |= large(shared) & (plane > _COVER_HU)
         patient |= large(equipment.hair) & (plane > equipment.faint_hu)
         kinds[patient] = PATIENT
         beside = large(there)

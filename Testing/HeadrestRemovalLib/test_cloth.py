@@ -90,3 +90,12 @@ def test_the_blanket_of_a_phantom_goes():
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.left_seen_percent < 1  # 3.4 where its blurred sides stay
     assert row.lost_ml < 0.1
+
+
+@pytest.mark.slow
+def test_on_fine_pixels_skin_keeps_its_outermost_voxels_beneath_a_blanket():
+    """Cells that blanket and skin share went as a whole, 37 mL of skin."""
+    case = evaluation_cases.make(evaluation_cases.phantom_body(953, spacing=(1.0, 1.0, 5.0)), "cables and blanket", 0)
+    row = evaluation.run(case, evaluation.CLUSTERING)
+    assert row.lost_ml < 0.5
+    assert row.left_seen_percent < 1
