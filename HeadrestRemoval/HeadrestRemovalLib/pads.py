@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from . import back as backs
 from . import beneath, seam
-from .back import AIR_HU
+from .back import AIR_HU, SKIN_HU
 from .grid import Factors, Step, middle_voxels
 from .labels import BACKGROUND, EQUIPMENT, PATIENT
 from .shapes import grow, shrink
@@ -45,8 +45,10 @@ _SKIN_MM = (2.0, 4.0)
 _OTHER_SHARE = 0.1
 """It is not if less of it is. Larger pads whose seam is not seen are taken only then."""
 
-_BEHIND_MM, _FREE_SHARE = 3.0, 0.5
-"""Pads that only the skin around tells of lie on something: behind no larger share of them is there air so near."""
+_GAP_BEFORE_MM, _GAP_BEHIND_MM, _RISE_HU, _GAP_SHARE = 2.0, 3.0, 250, 0.5
+"""In what only the skin around tells to be a pad a gap is looked for from so far before its end to so far behind it:
+air, after which HU rises by so much within as much again. If a larger share of its columns shows one, it is no pad.
+"""
 
 _DEEPER_MM = 4.0
 """Then the pad's own material tells how deep it goes, that far beneath where the skin was thought to be."""
@@ -139,8 +141,10 @@ def _take_beyond(
             deeper = (kind == PATIENT) & columns & alike & (height > surface - _DEEPER_MM)
             for _ in range(int(np.ceil(2 * _DEEPER_MM / step[1]))):
                 beyond[:, :-1] |= deeper[:, :-1] & (beyond | (kind > PATIENT))[:, 1:]
-        elif not skin.small or _is_free_behind(value, beyond, step[1]):
+        elif not skin.small:
             return  # neither a seam nor another density: it may be the skin itself
+        if beyond.any() and _ends_at_a_gap(value, beyond, step[1]):
+            return
     thick = np.count_nonzero(beyond) * step[1] / max(np.count_nonzero(beyond.any(axis=1)), 1)
     if not beyond.any() or thick > _MEAN_MM or np.mean(value[beyond] > _BONE_HU) > _BONE_SHARE:
         return
@@ -166,12 +170,20 @@ def _material(
     return middle, 1.4826 * float(np.median(np.abs(dense - middle)))
 
 
-def _is_free_behind(value: np.ndarray, pad: np.ndarray, step_mm: float) -> bool:
-    """Whether air lies behind most of what may be a pad: then it hangs on the patient alone."""
+def _ends_at_a_gap(value: np.ndarray, pad: np.ndarray, step_mm: float) -> bool:
+    """Whether a gap parts most of what may be a pad from what is dense behind it: then it hangs on the patient alone.
+
+    A pad lies on a holder, or is followed by its foam.
+    """
     k, i = np.nonzero(pad.any(axis=1))
     last = pad.shape[1] - 1 - pad[k, ::-1, i].argmax(axis=1)
-    rows = np.minimum(last[:, None] + np.arange(1, 1 + max(2, round(_BEHIND_MM / step_mm))), pad.shape[1] - 1)
-    return bool(np.mean((value[k[:, None], rows, i[:, None]] < AIR_HU).any(axis=1)) > _FREE_SHARE)
+    before, behind = (max(1, round(reach / step_mm)) for reach in (_GAP_BEFORE_MM, _GAP_BEHIND_MM))
+    rows = np.clip(last[:, None] + np.arange(-before, 2 * behind + 1), 0, pad.shape[1] - 1)
+    column = value[k[:, None], rows, i[:, None]]
+    darkest = np.minimum.accumulate(column[:, : before + behind + 1], axis=1)
+    darkest = np.pad(darkest, ((0, 0), (0, behind)), mode="edge")
+    gap = (darkest < SKIN_HU) & (column > darkest + _RISE_HU)
+    return bool(np.mean(gap.any(axis=1)) > _GAP_SHARE)
 
 
 def _take_what_hung_on_it(labels: np.ndarray, body: np.ndarray, step: Step, factors: Factors) -> None:

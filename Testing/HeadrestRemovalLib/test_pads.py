@@ -59,9 +59,10 @@ def test_a_pad_of_another_density_than_skin_tells_where_it_ends(bump):
 
 
 @pytest.mark.parametrize("free", [True, False])
-def test_a_small_bump_of_the_skins_own_density_stays_where_air_is_behind_it(free):
+@pytest.mark.parametrize("pad_hu", [30.0, 110.0])
+def test_a_small_bump_stays_where_a_gap_is_behind_it(pad_hu, free):
     """Nothing but its shape tells such a bump from a pad, and a pad lies on something."""
-    hu, labels, pad = back_with_a_pad(30.0, halves=(4, 10), thick=24.0)
+    hu, labels, pad = back_with_a_pad(pad_hu, halves=(4, 10), thick=24.0)
     if free:
         hu[:, 71], labels[:, 71] = -1000, BACKGROUND
     before = labels.copy()
