@@ -19,7 +19,7 @@ from CTVolumeLib.progress import Progress, Steps
 from CTVolumeLib.volume import CTVolume
 
 from . import body as bodies
-from . import cloth, faint, field, kinds, kmeans, pressed, rays, sheets, straps, surface
+from . import cloth, faint, field, kinds, kmeans, pressed, rays, sheets, straps, surface, window
 from .contact import contact_cm2
 from .grid import cells_of, voxel_step
 from .labels import EQUIPMENT, PATIENT
@@ -73,6 +73,7 @@ def label(volume: CTVolume, options: ClusterOptions | None = None, progress: Pro
     labels = np.zeros(volume.array.shape, np.uint8)
     axial, target = volume.as_axial(), volume.with_array(labels).as_axial().array  # the latter is a view
     _refuse_at_once(axial)
+    axial = window.with_air(axial)
     steps("Reading the slices")
     cells = cells_of(axial)
     each = kmeans.counts(cells.hu)
@@ -113,6 +114,7 @@ def refuse_what_is_no_ct(volume: CTVolume) -> None:
     """
     axial = volume.as_axial()
     _refuse_at_once(axial)
+    axial = window.with_air(axial)
     _fills_the_picture(kmeans.counts(cells_of(axial).hu))
 
 
@@ -128,6 +130,12 @@ def warnings_of(
         doubtful_ml: see ``body.Body``.
     """
     found = [_CUT] if cut else []
+    floor_hu = window.floor_hu(volume)
+    if floor_hu is not None:
+        text = (
+            f"Values below {floor_hu:.0f} HU were cut off in this scan; what is fainter, as foam, can't be seen in it."
+        )
+        found.append((UNCERTAIN, text))
     if doubtful_ml > _DOUBTFUL_ML:
         text = f"About {doubtful_ml:.0f} mL that hardly touch the patient may be equipment; they were kept as patient."
         found.append((UNCERTAIN, text))
@@ -155,6 +163,13 @@ def _refuse_at_once(axial: CTVolume) -> None:
             "not_ct",
             "Much of the scan is fainter than air, so its values are no Hounsfield units.",
             "Load the original DICOM series, or add the offset that is missing (mostly 1024).",
+        )
+    floor_hu = window.floor_hu(axial)
+    if floor_hu is not None and floor_hu > window.LUNG_HU:
+        raise CTError(
+            "not_ct",
+            f"Values below {floor_hu:.0f} HU were cut off in this scan, so that lungs and foam look like air.",
+            "Load the original CT, not one that was prepared for a window of HU.",
         )
 
 

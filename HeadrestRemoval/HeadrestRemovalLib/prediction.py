@@ -21,7 +21,7 @@ from CTVolumeLib.progress import Progress
 from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
-from . import field, netgrid, pressed
+from . import field, netgrid, pressed, window
 from .cluster import refuse_what_is_no_ct, warnings_of
 from .contact import contact_cm2
 from .grid import Step, cells_of, middle_voxels, voxel_step
@@ -121,7 +121,7 @@ def label(
     model = model or load_model()
     if first is None:
         refuse_what_is_no_ct(volume)
-    axial = volume.as_axial()
+    axial = window.with_air(volume.as_axial())
     cells = cells_of(axial)
     given = None if first is None else volume.with_array(first.labels).as_axial().array
     if given is not None and not _shows_a_head(cells, given):

@@ -31,6 +31,9 @@ _FLESH_HU = -130
 _LAYER_MM = 8
 """So far it is looked for."""
 
+_BENEATH_MM = 3
+"""So far beneath a gap there is skin rather than bone."""
+
 _FALLEN = 0.2
 """The sheet ends where HU has come down to the lowest place up to this share of the fall."""
 
@@ -68,6 +71,7 @@ class Rays:
         trough: (n,) mm from the start to the lowest place of that.
         peak: (n,) highest HU before it.
         edge: (n,) mm from the start to where HU has fallen from the one towards the other.
+        beneath: (n,) highest HU right beneath the lowest place.
     """
 
     cell: np.ndarray
@@ -82,6 +86,7 @@ class Rays:
     trough: np.ndarray
     peak: np.ndarray
     edge: np.ndarray
+    beneath: np.ndarray
 
     def of(self, which: np.ndarray) -> Rays:
         """Some of the rays; ``which``: (n,) bool."""
@@ -173,6 +178,7 @@ def cast(labels: np.ndarray, hu: np.ndarray, head: np.ndarray, step: Step, facto
         cell, start, inward, 1 / np.max(np.abs(inward) * size / np.prod(size), axis=1) / 100, first + float(_START_MM),
         begin + float(_START_MM), late, layer, fall.max(axis=1), trough + float(_START_MM), highest,
         edge.argmax(axis=1) + float(_START_MM),
+        np.where((sample >= trough[:, None]) & (sample <= trough[:, None] + _BENEATH_MM), values, -2000).max(axis=1),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 
+from . import window
 from .labels import BACKGROUND, EQUIPMENT
 
 AIR_HU = -1000.0
@@ -46,7 +47,10 @@ def fill_value(volume: CTVolume, labels: np.ndarray, fill: float | str = AIR_HU)
 
 
 def _air_of(volume: CTVolume, labels: np.ndarray) -> float:
-    """The median HU of the air around the patient, or -1000 where the scan shows next to none."""
+    """The median HU of the air around the patient, what it was cut off at, or -1000 where there is next to none."""
+    cut_hu = window.floor_hu(volume)
+    if cut_hu is not None:
+        return cut_hu
     low, high = _AIR_RANGE_HU
     background = volume.array[labels == BACKGROUND]
     # Padding outside a round field of view is no air, though it often has one of its values.

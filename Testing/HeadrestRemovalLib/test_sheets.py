@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, rays, sheets
 from HeadrestRemovalLib.labels import OTHER, PATIENT
+from scipy import ndimage
 
 STEP = (3.0, 1.0, 1.0)
 FACTORS = (1, 2, 2)
@@ -167,3 +168,13 @@ def test_a_mask_goes_where_voxels_are_as_wide_as_it_is_thick(ct_data):
 def test_no_ear_or_nose_is_taken_for_a_mask():
     case = evaluation_cases.make(evaluation_cases.phantom_head(911), "no equipment")
     assert (cluster.label(case.volume).labels <= PATIENT).all()
+
+
+@pytest.mark.slow
+def test_fat_of_the_scalp_that_a_sharp_kernel_darkens_is_no_gap():
+    """Between the bright edges of skin and skull it is as dark as what lies beneath a mask: 108 mL of scalp went."""
+    case = evaluation_cases.make(evaluation_cases.phantom_head(902), "gap 2 mm", 0)
+    hu = case.volume.array.astype(np.float32)
+    sharp = np.clip(hu + 1.9 * (hu - ndimage.gaussian_filter(hu, (0, 1, 1))), -1024, 3071).astype(np.int16)
+    labels = cluster.label(case.volume.with_array(sharp)).labels
+    assert evaluation.compare(case, evaluation.CLUSTERING, labels).lost_ml < 1
