@@ -34,9 +34,9 @@ _LIMITS = (
     "- Where equipment of the density of tissue is pressed against the skin, the cut between the two is a guess, and"
     " the result says so (`touching`). Behind the patient the cut follows the dark voxels that a film of air leaves in"
     " the seam, or the rise from a pad that is fainter than fat, and the free skin around. Where no seam shows, only"
-    " small pads and those of another density than skin are told from it; larger ones, and equipment beside or in"
-    " front of the patient, stay. No real scan with a dense pad pressed to the skin was at hand, and in composed cases"
-    " the seam is partly due to how they are composed.",
+    " small pads and those of another density than skin are told from it; larger ones that are as dense, and equipment"
+    " beside or in front of the patient, stay. No real scan with a dense pad pressed to the skin was at hand, and in"
+    " composed cases the seam is partly due to how they are composed.",
     "- Thick pads as dense as tissue (gel rings, horseshoes, cushions of water) are found by the network, in scans of"
     " heads alone, from 10 mL and a mean thickness of 8 mm on, since ears that touch a holder, hips, and skin that is"
     " pressed flat look alike to it. Next to the skin some of such a pad stays. What is dense and lies on the face, as"
@@ -52,6 +52,15 @@ _LIMITS = (
     "- Slices thinner than 3 mm are taken together, up to 3 mm, to find patient and equipment; surfaces are then found"
     " in each slice. All real scans that were looked at have slices of 2 mm or more; thinner ones were tried on"
     " phantoms.",
+    "- All scans at hand have pixels of 2 mm or more; scanners mostly make smaller ones. 174 of the cases above, of 65"
+    " people, were drawn anew on pixels of 1 mm, real people interpolated: clustering meets both bars in 97 of 119 with"
+    " heads, and in all of 55 with bodies, tilt, cuts or the face down. Where no film of air shows between a pad and"
+    " skin, 15 % of one as dense as fat stays, or up to 3 mL of skin go; straps leave up to 3.4 %, masks and cushions of"
+    " beads up to 2.1 %.",
+    "- Sharp kernels darken the fat between skin and skull as much as a gap; where no mask is worn this is told from"
+    " one. Behind ears that touch a mask or a holder 10 mL may go then.",
+    "- Of scans whose values were cut off to a window, those down to -500 HU or less are taken: what is fainter than"
+    " the cut is not found, and the result says so (`uncertain`). Others are refused.",
     "- The face of a stiff holder that the patient is pressed on is known from slices in which it is free. Such faces,"
     " pads and boards are looked for behind a patient who lies on the back; of one on the side or the face, and"
     " of boards that lean against the slices, what is pressed on stays.",
