@@ -46,11 +46,13 @@ _EVENLY_MM = 3.5
 _THIN_MM = 6.5
 """Half of the gaps lie no deeper than this: sheets are thin, and voxels blur them by a few mm."""
 
-_BONE_HU, _AIR_HU, _BONE_SHARE = 300, -500, 0.5
-"""A gap right above bone that is no fainter than air and tissue in halves is the fat of the scalp, which sharp kernels
-darken. Where bone lies beneath a larger share of the gaps, no mask does, beneath which it is 8 %, or 28 % with such a
-kernel.
+_BONE_HU, _BONE_SHARE = 300, 0.5
+"""Where bone lies right beneath a larger share of the gaps, they are the fat of the scalp, which sharp kernels darken.
+Beneath masks it does beneath 8 %, or 28 % with such a kernel.
 """
+
+_SHARP_SHARE, _AIR_HU = 0.1, -500
+"""Beneath a larger share the kernel is sharp: then a gap right above bone that is denser is fat, mask or not."""
 
 _DENSE_HU = (-460, 200)
 """So dense are sheets where a gap shows, blurred: thinned by voxels at the least, plastic at the most. Hair is less."""
@@ -149,13 +151,9 @@ def _peel(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors, rays
     least, most = np.percentile(rays.peak[dips], [10, 90]) + np.array([-_ALIKE_HU, _ALIKE_HU])
     deep = rays.trough - rays.first
     usual_gap_mm = float(np.median(deep[dips]))
-    clear = (
-        dips
-        & ((rays.beneath <= _BONE_HU) | (rays.peak - rays.dip < _AIR_HU))
-        & (rays.peak > least)
-        & (rays.peak < most)
-        & (deep <= usual_gap_mm + _DEEPER_MM)
-    )
+    bony = rays.beneath > _BONE_HU
+    scalp = bony & (rays.peak - rays.dip > _AIR_HU) & (np.mean(bony[dips]) > _SHARP_SHARE)
+    clear = dips & ~scalp & (rays.peak > least) & (rays.peak < most) & (deep <= usual_gap_mm + _DEEPER_MM)
     late = (rays.late >= usual_mm + _LATE_MM) & (rays.late <= _LATEST_MM)
     near = voxels_near(labels, rays, step, factors)
     ray, value, depth = near.ray, hu[near.box][near.where], near.depth
