@@ -56,7 +56,7 @@ _LIMITS = (
     " people, were drawn anew on pixels of 1 mm, real people interpolated: clustering meets both bars in 97 of 119 with"
     " heads, and in all of 55 with bodies, tilt, cuts or the face down. Where no film of air shows between a pad and"
     " skin, 15 % of one as dense as fat stays, or up to 3 mL of skin go; straps leave up to 3.4 %, masks and cushions"
-    " of beads up to 2.1 %.",
+    " of beads up to 2.0 %.",
     "- Sharp kernels darken the fat between skin and skull as much as a gap; where no mask is worn this is told from"
     " one. Behind ears that touch a mask or a holder 10 mL may go then.",
     "- Of scans whose values were cut off to a window, those down to -500 HU or less are taken: what is fainter than"
