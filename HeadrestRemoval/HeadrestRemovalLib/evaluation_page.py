@@ -59,8 +59,8 @@ _LIMITS = (
     " of beads up to 2.0 %.",
     "- Sharp kernels darken the fat between skin and skull as much as a gap; where no mask is worn this is told from"
     " one. Behind ears that touch a mask or a holder 10 mL may go then.",
-    "- Of scans whose values were cut off to a window, those down to -500 HU or less are taken: what is fainter than"
-    " the cut is not found, and the result says so (`uncertain`). Others are refused.",
+    "- Scans whose values were cut off to a window are taken if it ends at -500 HU or below: what is fainter than its"
+    " end is not found, and the result says so (`uncertain`). Others are refused.",
     "- The face of a stiff holder that the patient is pressed on is known from slices in which it is free. Such faces,"
     " pads and boards are looked for behind a patient who lies on the back; of one on the side or the face, and"
     " of boards that lean against the slices, what is pressed on stays.",
