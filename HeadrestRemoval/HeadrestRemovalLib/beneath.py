@@ -157,11 +157,12 @@ def find(
     good &= unsure < _UNSURE_MM and back.cm2(whole) < _LARGEST_CM2
     if not large:
         value, own, bare = columns()
-    seen = seam.find(value, own, step_mm, ndimage.binary_dilation(whole, _ALL_AROUND), THICK_MM)
+    pad = ndimage.binary_dilation(whole, _ALL_AROUND)
+    seen = seam.find(value, own, step_mm, pad, THICK_MM)
     through = None if seen is None else _through_the_seam(back, whole, where, weight, skin, seen, value, bare, step_mm)
     wide = good and back.cm2(facing) >= _SMALL_CM2
     if through is None and seen is not None and wide and _is_other(back, free & where, value, own, step_mm, seen):
-        seen = _with_ends(seen, skin, value, own, step_mm, ndimage.binary_dilation(whole, _ALL_AROUND))
+        seen = _with_ends(seen, skin, value, own, step_mm, pad)
         through = _through_the_seam(back, whole, where, weight, skin, seen, value, bare, step_mm)
     if through is None:
         small = back.cm2(facing) < _SMALL_CM2

@@ -33,8 +33,8 @@ _LEAST_ML = 1.0
 
 _TOUCHING_CM2, _DOUBTFUL_ML = 1.0, 3.0
 _FEW_SLICES = 8
-_BELOW_AIR_HU, _PADDING_HU, _BELOW_AIR_SHARE, _SAMPLES = -1300, 10, 0.05, 64
-"""Of so many samples along each axis no larger share is fainter than any air and yet no padding."""
+_BELOW_AIR_HU, _PADDING_HU, _BELOW_AIR_SHARE = -1300, 10, 0.05
+"""No larger share of a scan is fainter than any air and yet no padding."""
 
 _CUT = (TRUNCATED, "The picture cuts the patient at a side; what lies there was kept as patient.")
 _NONE = (NO_EQUIPMENT, "No headrest, table or other equipment was found; nothing is removed.")
@@ -156,8 +156,7 @@ def _refuse_at_once(axial: CTVolume) -> None:
     if len(axial.array) < 2:
         raise CTError("too_few_slices", "The scan has a single slice.", "Choose a scan of at least two slices.")
     # Padding is far below air, but everywhere the same.
-    some = axial.array[tuple(slice(None, None, max(1, size // _SAMPLES)) for size in axial.array.shape)]
-    some = np.nan_to_num(some, nan=-1000.0)
+    some = window.samples(axial)
     if np.mean((some < _BELOW_AIR_HU) & (some > some.min() + _PADDING_HU)) > _BELOW_AIR_SHARE:
         raise CTError(
             "not_ct",

@@ -85,10 +85,8 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     Returns:
         None where what lies there is not of one material.
     """
-    columns = value[:, ::-1].transpose(0, 2, 1).copy()  # from the back to the front; in one piece it is read faster
-    solid = own[:, ::-1].transpose(0, 2, 1) & (columns > _SOLID_HU)
-    there, first = solid.any(axis=-1), solid.argmax(axis=-1)
-    pad = pad & there
+    columns, solid, first = _from_behind(value, own)
+    pad = pad & solid.any(axis=-1)
     material = _material(columns[pad], first[pad], step_mm) if pad.any() else None
     if material is None:
         return None
@@ -101,8 +99,7 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     # A pad that is fainter than fat ends where tissue begins, too.
     tissue = (middle + _FAT_HU) / 2 if middle < _FAINT_HU else np.inf
     end = (((columns <= limit) | (columns > tissue)) & (row > start[..., None])).argmax(axis=-1)
-    seen = pad & begun.any(axis=-1) & ((start - first) * step_mm < _START_MM) & (end > start)
-    seen &= (end - first) * step_mm < deepest_mm
+    seen = pad & begun.any(axis=-1) & _is_pad(first, start, end, step_mm, deepest_mm)
     k, i = np.nonzero(seen)
     beneath = _from(columns[k, i], end[k, i] + 1, 1 + max(2, round(_BENEATH_MM / step_mm)))
     film = columns[k, i, end[k, i]]
@@ -129,17 +126,14 @@ def material_ends(
     Returns:
         (k, i) mm from the first row, between voxels; NaN where it does not end so soon.
     """
-    columns, kept = (array[:, ::-1].transpose(0, 2, 1) for array in (value, own))
+    columns, solid, first = _from_behind(value, own)
     other = ~is_alike(columns, seam.middle_hu, seam.spread_hu)
     other[..., :-1] &= other[..., 1:]  # a single voxel is noise
-    solid = kept & (columns > _SOLID_HU)
-    first = solid.argmax(axis=-1)
     row = np.arange(columns.shape[-1], dtype=np.int16)
     begun = ~other & (row >= first[..., None])
     start = begun.argmax(axis=-1)
     end = (other & (row > start[..., None])).argmax(axis=-1)
-    seen = pad & solid.any(axis=-1) & begun.any(axis=-1) & ((start - first) * step_mm < _START_MM) & (end > start)
-    seen &= (end - first) * step_mm < deepest_mm
+    seen = pad & solid.any(axis=-1) & begun.any(axis=-1) & _is_pad(first, start, end, step_mm, deepest_mm)
     return np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan)
 
 
@@ -172,6 +166,19 @@ def nearby(value: np.ndarray, own: np.ndarray, step_mm: float, seam: Seam, heigh
         seen = alike & (skin < seam.middle_hu - max(_FILM_HU, _SPREADS * seam.spread_hu))
         found = np.where(seen, (inner[:, 0] + 0.5) * step_mm, found)
     return found
+
+
+def _from_behind(value: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(k, i, row) HU of the columns from the back to the front, and bool: what is solid; (k, i) its first row."""
+    columns = value[:, ::-1].transpose(0, 2, 1).copy()  # in one piece it is read faster
+    solid = own[:, ::-1].transpose(0, 2, 1) & (columns > _SOLID_HU)
+    return columns, solid, solid.argmax(axis=-1)
+
+
+def _is_pad(first: np.ndarray, start: np.ndarray, end: np.ndarray, step_mm: float, deepest_mm: float) -> np.ndarray:
+    """(k, i) bool: where a material that starts and ends in these rows does so as a pad's."""
+    near, thin = (start - first) * step_mm < _START_MM, (end - first) * step_mm < deepest_mm
+    return near & thin & (end > start)
 
 
 def _material(columns: np.ndarray, first: np.ndarray, step_mm: float) -> tuple[float, float] | None:

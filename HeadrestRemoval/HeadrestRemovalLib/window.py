@@ -20,10 +20,15 @@ _SAMPLES = 64
 """So many along each axis tell."""
 
 
+def samples(volume: CTVolume) -> np.ndarray:
+    """(k, j, i) HU of so few voxels, evenly spread, that they are read at once; air where there is no value."""
+    some = volume.array[tuple(slice(None, None, max(1, size // _SAMPLES)) for size in volume.array.shape)]
+    return np.nan_to_num(some, nan=AIR_HU)
+
+
 def floor_hu(volume: CTVolume) -> float | None:
     """The HU below which all values of a scan were cut off, so that air has this one; None where air is seen."""
-    some = volume.array[tuple(slice(None, None, max(1, size // _SAMPLES)) for size in volume.array.shape)]
-    some = np.nan_to_num(some, nan=AIR_HU)
+    some = samples(volume)
     lowest = float(some.min())
     return lowest if _FLOOR_HU[0] < lowest < _FLOOR_HU[1] and np.mean(some <= lowest) > _SHARE else None
 
