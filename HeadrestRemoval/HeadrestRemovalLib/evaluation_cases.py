@@ -20,6 +20,7 @@ from CTVolumeLib.volume import CTVolume
 from scipy import ndimage
 
 from . import evaluation_equipment as draw
+from . import evaluation_kernels as kernels
 from . import evaluation_supports as supports
 from .evaluation_equipment import Patient, Scene
 
@@ -52,6 +53,10 @@ INSTEAD = {
     )
 }
 """Who takes whose turn in a class, and why."""
+
+FINE_MM, FINE = 1.0, ", 1 mm"
+"""Pixels of the cases that are drawn anew as fine as scanners make them, and what the names of their classes end with.
+"""
 
 _SKIN_HU = -350
 _FINEST_MM = 3.1
@@ -182,8 +187,13 @@ def phantom_body(seed: int = 950, **parameters) -> Patient:
     return _from_phantom(made, f"phantom {seed}")
 
 
-def real_head(data: Path, name: str) -> Patient:
+def real_head(data: Path, name: str, pixel: float | None = None) -> Patient:
     """A real head and neck that was cut out along its skin, on finer pixels.
+
+    Args:
+        data: folder of the real scans.
+        name: which.
+        pixel: mm that the finer pixels should have; None is half of what they had.
 
     Raises:
         CTError: the scan can't be read.
@@ -193,7 +203,7 @@ def real_head(data: Path, name: str) -> Patient:
     for plane, hu in zip(mask, volume.array):
         if plane.any():  # nose and mouth are the patient's; what was wiped out has the lowest HU
             plane |= draw.closed(plane, _MOUTH_MM / volume.spacing[0]) & (hu > hu.min())
-    patient = _finer(volume, mask, name)
+    patient = _finer(volume, mask, name, pixel)
     widths = patient.mask.any(axis=1).sum(axis=1) * patient.volume.spacing[0]
     narrow = widths < 210
     # from the top down to where the shoulders begin, and the nape left free
@@ -213,9 +223,10 @@ def real_body(data: Path, name: str) -> Patient:
     return _finer(volume, _outline(volume.array), name)
 
 
-KNOWN, FRESH, SUPPORTS = "known", "fresh", "supports"
-GROUPS = (KNOWN, FRESH, SUPPORTS)
-"""Cases that rules were set with; those of people on whom none was; and those of supports of other kinds."""
+KNOWN, FRESH, SUPPORTS, FINE_PIXELS = "known", "fresh", "supports", "fine"
+GROUPS = (KNOWN, FRESH, SUPPORTS, FINE_PIXELS)
+"""Cases that rules were set with; those of people on whom none was; those of supports of other kinds; and the heads of
+the first on fine pixels, by several kernels."""
 
 
 def all_cases(data: Path | None, every: int = 1, group: str = KNOWN) -> Iterator[Callable[[], Case]]:
@@ -230,6 +241,8 @@ def all_cases(data: Path | None, every: int = 1, group: str = KNOWN) -> Iterator
     makers: list[Callable[[], Case]] = []
     if group == SUPPORTS:
         makers = support_cases(data)
+    elif group == FINE_PIXELS:
+        makers = fine_cases(data)
     else:
         for seed, heads, bodies in ((FRESH_SEED, FRESH_HEADS, ()),) if group == FRESH else known:
             makers += [*phantom_cases(seed), *(composed_cases(data, heads, bodies) if data else ())]
@@ -244,11 +257,7 @@ def is_fresh(person: str) -> bool:
 
 def phantom_cases(first: int = FIRST_SEED) -> list[Callable[[], Case]]:
     """Every class on phantoms of different build, the first of which has this seed."""
-    makers: list[Callable[[], Case]] = []
-    for number, kind in enumerate(HEAD_KINDS):
-        for turn in range(2):
-            seed = first + (number + 5 * turn) % 10
-            makers.append(_later(_phantom_case, seed, kind, number + turn))
+    makers = _phantom_heads(first)
     for number, tilt in ((1, 18.5), (4, -12.0)):
         makers.append(_later(_tilted, first + number, tilt))
     for number in (2, 5):
@@ -273,6 +282,37 @@ def composed_cases(
     data: Path, heads: Sequence[str] = HEADS, bodies: Sequence[str] = BODIES
 ) -> list[Callable[[], Case]]:
     """Every class on real heads, several heads for each, and tables under real bodies."""
+    makers = _composed_heads(data, heads)
+    for body in bodies:
+        makers += [_later(_composed, data, body, kind, 0) for kind in BODY_KINDS]
+    return sorted(makers, key=lambda maker: maker.args[1])  # a head is read once
+
+
+def fine_cases(data: Path | None) -> list[Callable[[], Case]]:
+    """The heads of the known cases on fine pixels; of each class the kernels take turns."""
+    makers: list[Callable[[], Case]] = []
+    for seed, heads in ((FIRST_SEED, HEADS), (MORE_SEED, MORE_HEADS)):
+        makers += _phantom_heads(seed, FINE_MM)
+        makers += _composed_heads(data, heads, FINE_MM) if data else []
+    turns = dict.fromkeys(HEAD_KINDS, 0)
+    fine = []
+    for maker in makers:
+        kind = next(arg for arg in maker.args if arg in turns)
+        fine.append(_later(_by_kernel, maker, kernels.KERNELS[turns[kind] % len(kernels.KERNELS)], turns[kind]))
+        turns[kind] += 1
+    return sorted(fine, key=lambda later: str(later.args[0].args[:2]))  # a head is read once
+
+
+def _phantom_heads(first: int, pixel: float | None = None) -> list[Callable[[], Case]]:
+    makers: list[Callable[[], Case]] = []
+    for number, kind in enumerate(HEAD_KINDS):
+        for turn in range(2):
+            seed = first + (number + 5 * turn) % 10
+            makers.append(_later(_phantom_case, seed, kind, number + turn, pixel))
+    return makers
+
+
+def _composed_heads(data: Path, heads: Sequence[str], pixel: float | None = None) -> list[Callable[[], Case]]:
     makers: list[Callable[[], Case]] = []
     for number, kind in enumerate(HEAD_KINDS):
         count = 4 if kind in CONTACT or kind in ("not touching", "gap 1 mm") else 2
@@ -280,10 +320,8 @@ def composed_cases(
             head = heads[(number + turn * 2) % len(heads)]
             head, _ = INSTEAD.get((head, kind), (head, ""))
             if head not in LEFT_OUT:
-                makers.append(_later(_composed, data, head, kind, number + turn))
-    for body in bodies:
-        makers += [_later(_composed, data, body, kind, 0) for kind in BODY_KINDS]
-    return sorted(makers, key=lambda maker: maker.args[1])  # a head is read once
+                makers.append(_later(_composed, data, head, kind, number + turn, pixel))
+    return makers
 
 
 def support_cases(data: Path | None) -> list[Callable[[], Case]]:
@@ -313,8 +351,16 @@ class _later:  # noqa: N801 - reads as a function
         return self.function(*self.args)
 
 
-def _phantom_case(seed: int, kind: str, number: int) -> Case:
-    return make(_phantom_head(seed), kind, number, seed)
+def _phantom_case(seed: int, kind: str, number: int, pixel: float | None = None) -> Case:
+    return make(_phantom_head(seed, pixel), kind, number, seed)
+
+
+def _by_kernel(maker: Callable[[], Case], kernel: str, seed: int) -> Case:
+    case = maker()
+    return replace(
+        case, name=f"{case.name}{FINE}, {kernel}", kind=f"{case.kind}{FINE}",
+        volume=kernels.by(case.volume, kernel, seed),
+    )  # fmt: skip
 
 
 def _tilted(seed: int, tilt: float) -> Case:
@@ -374,18 +420,18 @@ def _phantom_with_its_own(shape: str, seed: int) -> Case:
     return Case(f"{name}, {shape}", "phantom's own headrests", "phantom", name, made.volume, truth, rim)
 
 
-def _composed(data: Path, name: str, kind: str, number: int) -> Case:
-    return make(_real(data, name), kind, number, number)
+def _composed(data: Path, name: str, kind: str, number: int, pixel: float | None = None) -> Case:
+    return make(_real(data, name, pixel), kind, number, number)
 
 
 @lru_cache(maxsize=2)
-def _real(data: Path, name: str) -> Patient:
-    return real_body(data, name) if name in BODIES else real_head(data, name)
+def _real(data: Path, name: str, pixel: float | None = None) -> Patient:
+    return real_body(data, name) if name in BODIES else real_head(data, name, pixel)
 
 
 @lru_cache(maxsize=2)
-def _phantom_head(seed: int) -> Patient:
-    return phantom_head(seed)
+def _phantom_head(seed: int, pixel: float | None = None) -> Patient:
+    return phantom_head(seed, (pixel, pixel, 3.0)) if pixel else phantom_head(seed)
 
 
 def _fill(truth: np.ndarray) -> None:
@@ -419,8 +465,8 @@ def _outline(hu: np.ndarray) -> np.ndarray:
     return body
 
 
-def _finer(volume: CTVolume, mask: np.ndarray, name: str) -> Patient:
-    """Cut to the patient with room for equipment, on pixels of half the size where they are coarse.
+def _finer(volume: CTVolume, mask: np.ndarray, name: str, pixel: float | None = None) -> Patient:
+    """Cut to the patient with room for equipment, on pixels of about that size, or of half theirs if they are coarse.
 
     HU is continued beyond the skin before it is interpolated, so that the skin stays as dense as it was.
     """
@@ -434,7 +480,8 @@ def _finer(volume: CTVolume, mask: np.ndarray, name: str) -> Patient:
         if inside[n].any():
             near = ndimage.distance_transform_edt(~inside[n], return_distances=False, return_indices=True)
             hu[n] = hu[n][tuple(near)]
-    factor = 2 if max(volume.spacing[:2]) > _FINEST_MM else 1
+    half = 2 if max(volume.spacing[:2]) > _FINEST_MM else 1
+    factor = max(1, round(volume.spacing[0] / pixel)) if pixel else half
     spacing = (volume.spacing[0] / factor, volume.spacing[1] / factor, volume.spacing[2])
     soft = ndimage.gaussian_filter(inside.astype(np.float32), (0, 0.6, 0.6))
     if factor > 1:

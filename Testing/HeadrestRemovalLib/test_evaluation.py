@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import support_headrests
 from CTVolumeLib.volume import CTVolume
-from HeadrestRemovalLib import evaluation, evaluation_page, evaluation_recipe
+from HeadrestRemovalLib import evaluation, evaluation_cases, evaluation_page, evaluation_recipe
 from HeadrestRemovalLib.evaluation_cases import Case
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, PATIENT, TABLE
 
@@ -133,6 +133,17 @@ def test_people_on_whom_nothing_was_set_are_counted_apart():
     assert "a fresh one" not in before
     assert "These 1 cases of 1 other people (0 of them phantoms)" in after
     assert "### Beyond the bars (left > 1 % or lost > 0.1 %)\n\nClustering, 1 of 1:" in after
+
+
+def test_fine_pixels_are_counted_apart_in_the_same_classes():
+    case = small_case()
+    good = evaluation.compare(case, "clustering", case.truth)
+    fine = replace(good, case="a fine one", kind=f"gap 1 mm{evaluation_cases.FINE}", left_seen_percent=2.5)
+    before, after = evaluation_page.page([good, fine], {}, {}).split("## Fine pixels")
+    assert "Clustering, 0 of 1:" in before
+    assert "a fine one" not in before
+    assert "1 cases of 1 people" in after
+    assert "\n| gap 1 mm | 1 (1) | 2.50 /" in after
 
 
 def test_supports_of_other_kinds_are_counted_apart():

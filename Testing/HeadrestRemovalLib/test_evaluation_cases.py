@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+
 import numpy as np
 import pytest
 import support_headrests
-from HeadrestRemovalLib import evaluation_cases, evaluation_supports, split
+from HeadrestRemovalLib import evaluation_cases, evaluation_kernels, evaluation_supports, split
 from HeadrestRemovalLib.contact import contact_cm2
 from HeadrestRemovalLib.evaluation_equipment import Scene
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
@@ -80,6 +82,37 @@ def test_all_cases_have_names_of_their_own():
     small = [maker for maker in makers if maker.args and maker.args[0] in (961, 963)] + makers[:2]
     assert len(makers) > 45
     assert len({maker().name for maker in small}) == len(small)
+
+
+def test_each_class_is_drawn_on_fine_pixels_by_every_kernel_in_turn():
+    makers = evaluation_cases.fine_cases(None)
+    assert len(makers) == 4 * len(evaluation_cases.HEAD_KINDS)
+    turns = collections.defaultdict(list)
+    for maker in makers:
+        phantom, kernel, _ = maker.args
+        turns[phantom.args[1]].append(kernel)
+    assert all(sorted(each) == sorted(evaluation_kernels.KERNELS) for each in turns.values())
+    case = next(maker for maker in makers if maker.args[1] == "soft")()
+    assert case.volume.spacing[:2] == (1.0, 1.0)
+    assert case.name.endswith(", 1 mm, soft")
+    assert case.kind.endswith(evaluation_cases.FINE)
+
+
+def test_kernels_sharpen_smooth_and_add_noise_and_leave_the_mean():
+    case = support_headrests.case("not touching", 3)
+    plain = case.volume.array[:, 40:80, 40:80].astype(float)
+    tissue = plain > -100  # air is cut off at -1024
+    edge, spread = {}, {}
+    for kernel in evaluation_kernels.KERNELS:
+        array = evaluation_kernels.by(case.volume, kernel).array[:, 40:80, 40:80].astype(float)
+        edge[kernel] = np.abs(np.diff(array, axis=2)).max()
+        spread[kernel] = np.std((array - plain)[tissue])
+        assert np.median(array[tissue]) == pytest.approx(np.median(plain[tissue]), abs=6)
+    assert edge["soft"] < edge["plain"] < edge["sharp"]
+    assert spread["plain"] == 0
+    assert spread["noisy"] == pytest.approx(25, abs=3)
+    with pytest.raises(ValueError, match="no kernel"):
+        evaluation_kernels.by(case.volume, "bony")
 
 
 def test_people_on_whom_nothing_was_set_are_others_and_those_the_network_is_measured_on_did_not_train_it():
