@@ -94,14 +94,21 @@ def find(labels: np.ndarray, hu: np.ndarray, step: Step, factors: Factors) -> Ba
 
 
 def columns(
-    labels: np.ndarray, faceless: np.ndarray, hu: np.ndarray, factors: Factors, window: tuple[slice, slice]
+    labels: np.ndarray,
+    faceless: np.ndarray,
+    hu: np.ndarray,
+    factors: Factors,
+    window: tuple[slice, slice],
+    blur: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(k, j, i) HU of all voxels in the columns of a window of samples, and bool: which are the patient's in labels.
 
-    The last are those without faces of holders, of which the second labels tell.
+    The last are those without faces of holders, of which the second labels tell. HU is blurred along the rows and from
+    column to column by a Gauss of so many of them (standard deviations).
     """
     box, every = (window[0], slice(None), window[1]), (factors[0], 1, factors[2])
     value = np.nan_to_num(middle_voxels(hu, every)[box].astype(np.float32), nan=-1000.0)
+    value = ndimage.gaussian_filter(value, (0, *blur)) if any(blur) else value
     return value, *(middle_voxels(one, every)[box] == PATIENT for one in (labels, faceless))
 
 

@@ -21,6 +21,10 @@ from .shapes import grow, shrink
 _LEAST_CM2 = 1.5
 """What touches the back over less is left as it is."""
 
+_BLUR_MM = 1.0
+"""Where no seam shows it is looked for once more in HU blurred by so much (standard deviation of a Gauss): noise and a
+sharp kernel make what is of one material look like several."""
+
 _BESIDE_STEPS = 1.5
 """Voxels within so many rows of the skin hold some of both, and tell nothing of the pad's material."""
 
@@ -53,8 +57,9 @@ air, after which HU rises by so much within as much again. If a larger share of 
 _DEEPER_MM = 4.0
 """Then the pad's own material tells how deep it goes, that far beneath where the skin was thought to be."""
 
-_MEAN_MM, _BONE_HU, _BONE_SHARE = 28.0, 300, 0.01
-"""No pad is on average thicker, and none holds as much bone: then the skin was thought too deep."""
+_MEAN_MM, _BONE_HU, _BONE_SHARE, _BONE_MM = 28.0, 300, 0.01, 1.0
+"""No pad is on average thicker, and none holds as much bone, be it blurred over so much (standard deviation of a
+Gauss): then the skin was thought too deep."""
 
 _LOOSE_ML, _LOOSE_MM = 60.0, 24.0
 """What comes loose with a pad is smaller or thinner; else it may be an arm."""
@@ -90,7 +95,12 @@ def take(
         room = [int(np.ceil(beneath.AROUND_MM / size)) for size in back.size]
         window = tuple(slice(max(0, side.start - add), side.stop + add) for side, add in zip(box, room))
         columns = partial(backs.columns, labels, labels if faceless is None else faceless, hu, factors, window)
-        skin = beneath.find(back.part(window), patches[window] == number, columns, step[1])
+        patch = patches[window] == number
+        skin = beneath.find(back.part(window), patch, columns, step[1])
+        if skin is None or not (skin.small or skin.seam):
+            columns = partial(columns, blur=(_BLUR_MM / step[1], _BLUR_MM / back.size[1]))
+            blurred = beneath.find(back.part(window), patch, columns, step[1])
+            skin = blurred if blurred and blurred.seam else skin
         if skin is None:
             continue
         before = labels.copy() if before is None else before
@@ -146,7 +156,7 @@ def _take_beyond(
         if beyond.any() and _ends_at_a_gap(value, beyond, step[1]):
             return
     thick = np.count_nonzero(beyond) * step[1] / max(np.count_nonzero(beyond.any(axis=1)), 1)
-    if not beyond.any() or thick > _MEAN_MM or np.mean(value[beyond] > _BONE_HU) > _BONE_SHARE:
+    if not beyond.any() or thick > _MEAN_MM or _is_bony(value, beyond, step):
         return
     kind[beyond] = _commonest(kind)
 
@@ -168,6 +178,14 @@ def _material(
     dense = material[np.abs(material - middle) < _DENSE_HU]
     middle = float(np.median(dense))
     return middle, 1.4826 * float(np.median(np.abs(dense - middle)))
+
+
+def _is_bony(value: np.ndarray, pad: np.ndarray, step: Step) -> bool:
+    """Whether what may be a pad holds bone; a sharp kernel makes the edges of plastic as dense, but thinner."""
+    if np.mean(value[pad] > _BONE_HU) <= _BONE_SHARE:
+        return False
+    blurred = ndimage.gaussian_filter(value.astype(np.float32), (0, *(_BONE_MM / size for size in step[1:])))
+    return bool(np.mean(blurred[pad] > _BONE_HU) > _BONE_SHARE)
 
 
 def _ends_at_a_gap(value: np.ndarray, pad: np.ndarray, step_mm: float) -> bool:
