@@ -63,8 +63,13 @@ a Gauss): ears that lie on a shell are not. No ear lies on a table."""
 _PIECE_ML, _EDGE = 10.0, 2
 """Smaller pieces that clustering took for the patient are his, since ears that touch a holder and ends of cannulas look
 like equipment to the network, as arms do that the picture cuts. A piece's blurred edge is so many voxels wide."""
-_LEAST_MM = 8.0
-"""Pieces are thicker on average: to the network a back's skin that is pressed flat looks like a thin plate."""
+_LEAST_MM, _SURE = 8.0, 0.93
+"""Pieces are thicker on average, since to the network a back's skin that is pressed flat looks like a thin plate; and
+they are equipment by that share to it: a thin child's nape was by less."""
+
+_PAD_ML, _BEFORE_SHARE, _EVEN_HU = 1.0, 0.7, 60.0
+"""Smaller and thinner ones are pads if at least that share of them lies right before what both call equipment, and if
+they are of one material: half of their HU lie within that range. Ears that touch a holder are of several."""
 
 _FREE_SHARE = 0.3
 """Where the picture cuts the patient, so much of a piece's surface is free: flesh that is cut may look like a pad."""
@@ -302,7 +307,7 @@ def _give_back_stuck(labels: np.ndarray, hu: np.ndarray, voxel_ml: float) -> Non
 def _merge(
     labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume, cells: Cells, cut: bool
 ) -> None:  # fmt: skip
-    """What clustering found, and the large dense pieces that it took for the patient and the network does not.
+    """What clustering found, and the dense pieces that it took for the patient and the network surely does not.
 
     Nothing goes the other way: the plates of masks, which clustering finds, look like bone to the network.
 
@@ -314,53 +319,76 @@ def _merge(
         cells: of the scan.
         cut: whether the picture cuts the patient.
     """
-    more = np.isin(labels, EQUIPMENT) & (given == PATIENT)
-    dense = more & (axial.array > _TISSUE_HU)
-    box = bounding_box(dense, margin_mm=_EDGE)
-    large = _large(dense[box], _near_edge(cells, dense.shape)[box[1:]], voxel_step(cells))
-    if large.any():
-        large = _worn(large, (given[box] == PATIENT) & ~large, axial.array[box] > _BONE_HU, cut)
-    if not large.any():
+    if labels.max() <= PATIENT:
         labels[...] = given
         return
-    pieces = ndimage.binary_dilation(large, ALL_AROUND, iterations=_EDGE) & more[box]
-    kinds = labels[box][pieces]
+    box = bounding_box(labels > PATIENT, margin_mm=_EDGE)
+    ours, theirs, hu = labels[box], given[box], axial.array[box]
+    more = (ours > PATIENT) & (theirs == PATIENT)
+    dense = more & (hu > _TISSUE_HU)
+    before = _right_before(dense, (ours > PATIENT) & (theirs > PATIENT))
+    edge = _near_edge(cells, labels.shape)[box[1:]]
+    sure = _sure_pieces(dense, before, ratio[box], hu, theirs == PATIENT, edge, voxel_step(cells), cut)
+    if not sure.any():
+        labels[...] = given
+        return
+    pieces = ndimage.binary_dilation(sure, ALL_AROUND, iterations=_EDGE) & more
+    kinds = ours[pieces]
     labels[...] = given
-    labels[box][pieces] = kinds
+    ours[pieces] = kinds
     _up_to_the_skin(labels, axial, ratio, cells)
 
 
-def _large(mask: np.ndarray, edge: np.ndarray, step: Step) -> np.ndarray:
-    """The components of a mask that are large and thick and do not reach the edge (j, i)."""
-    parts, count = numbered(mask, ALL_AROUND)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)
-    large = sizes * np.prod(step) / 1000 > _PIECE_ML
-    large[np.unique(parts[:, edge])] = False
-    large[0] = False
-    for number in np.flatnonzero(large):
-        one = parts == number
-        large[number] = all(sizes[number] * step[axis] > _LEAST_MM * one.any(axis=axis).sum() for axis in (1, 2))
-    return large[parts]
+def _right_before(mask: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """(k, j, i) bool: what of a mask is followed by nothing but itself up to another mask behind it."""
+    row = np.arange(mask.shape[1], dtype=np.int16)[None, :, None]
+    end = np.where(mask, np.int16(mask.shape[1] - 1), row)
+    following = np.minimum.accumulate(end[:, ::-1], axis=1)[:, ::-1]
+    return mask & np.take_along_axis(behind, following.astype(np.intp), axis=1)
 
 
-def _worn(pieces: np.ndarray, patient: np.ndarray, bone: np.ndarray, cut: bool) -> np.ndarray:
-    """The components of a mask that lie on skin rather than on bone and, where he is cut, are no part of the patient.
+def _sure_pieces(
+    pieces: np.ndarray,
+    before: np.ndarray,
+    share: np.ndarray,
+    hu: np.ndarray,
+    patient: np.ndarray,
+    edge: np.ndarray,
+    step: Step,
+    cut: bool,
+) -> np.ndarray:
+    """The components of a mask that are solids or pads on the patient's skin and do not reach the picture's edge.
 
     Args:
-        pieces: (k, j, i) bool.
-        patient: (k, j, i) bool: the rest of the patient.
-        bone: (k, j, i) bool: what is as dense as bone.
+        pieces: (k, j, i) bool: what is dense, patient to clustering and equipment to the network.
+        before: (k, j, i) bool: those of them right before what both call equipment.
+        share: (k, j, i) uint8 from ``_onto_voxels``.
+        hu: (k, j, i) the scan.
+        patient: (k, j, i) bool: of clustering.
+        edge: (j, i) bool: what is near to the edge of the picture.
+        step: mm along k, j, i.
         cut: whether the picture cuts the patient.
     """
     parts, count = numbered(pieces, ALL_AROUND)
-    worn = np.zeros(count + 1, bool)
-    for number in range(1, count + 1):
-        rim = ndimage.binary_dilation(parts == number, iterations=_EDGE) & (parts != number)
-        beside = patient[rim]
-        free = 1 - np.mean(beside)
-        on_bone = np.mean(bone[rim][beside]) if beside.any() else 0.0
-        worn[number] = on_bone < _ON_BONE and not (cut and free < _FREE_SHARE)
-    return worn[parts]
+    millilitres = np.bincount(parts.ravel(), minlength=count + 1) * np.prod(step) / 1000
+    millilitres[np.unique(parts[:, edge])] = 0
+    sure = np.zeros(count + 1, bool)
+    for number, inner in enumerate(ndimage.find_objects(parts), start=1):
+        if millilitres[number] < _PAD_ML:
+            continue
+        box = tuple(slice(max(0, side.start - _EDGE), side.stop + _EDGE) for side in inner)
+        one = parts[box] == number
+        size = np.count_nonzero(one)
+        solid = millilitres[number] > _PIECE_ML and np.mean(share[box][one]) > 255 * _SURE
+        solid &= all(size * step[axis] > _LEAST_MM * one.any(axis=axis).sum() for axis in (1, 2))
+        spread = np.subtract(*np.percentile(hu[box][one], (75, 25)))
+        if not solid and (np.mean(before[box][one]) < _BEFORE_SHARE or spread > _EVEN_HU):
+            continue
+        rim = ndimage.binary_dilation(one, iterations=_EDGE) & ~one
+        beside = (patient[box] & ~pieces[box])[rim]
+        on_bone = np.mean(hu[box][rim][beside] > _BONE_HU) if beside.any() else 0.0
+        sure[number] = on_bone < _ON_BONE and not (cut and 1 - np.mean(beside) < _FREE_SHARE)
+    return sure[parts]
 
 
 def _near_edge(cells: Cells, shape: tuple[int, ...]) -> np.ndarray:
