@@ -27,8 +27,21 @@ _PRONE, _UPRIGHT = 0.13, 0.75
 """
 _SHOWN = {"contact": compose_contact, "worn": compose_worn, "solids": compose_solids}
 """What scenes of these kinds show is made there."""
+_VARIED, _VARIED_PRONE, _VARIED_SCALE = (0.4, 0.35, 0.25), 0.25, (0.85, 1.25)
+"""Of scenes that vary: shares of these kinds, of patients who lie on the front, and how small and large they are."""
 _HEAD_MM = 240.0
 """What is narrower is a head or neck, which may lie on a headrest."""
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """How many scenes are made by a kernel that sharpens, and with what weight at most."""
+
+    sharp: float
+    most: float
+
+
+_USUAL_KERNEL, _ANY_KERNEL = _Kernel(0.15, 0.6), _Kernel(0.4, 1.8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +70,15 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False, show: s
         show: "all" there is; "hard", more of what is hard: the vertex, pads as dense as tissue, plates under the
             shoulders; "contact", equipment that touches over a known area, or none at all; "worn", equipment that lies
             on the skin or hugs the patient, who in a part of the scenes lies on the front; "solids", bodies of any form
-            and material.
+            and material; "varied", one of the last three, on more patients of any size who lie on the front, by any
+            kernel.
     """
-    prone = show == "worn" and rng.random() < _PRONE
-    hu, inside, around_hu, step = _posed(patient, rng, own, show == "hard", prone)
+    varied = show == "varied"
+    if varied:
+        show = str(rng.choice(list(_SHOWN), p=_VARIED))
+    prone = (varied or show == "worn") and rng.random() < (_VARIED_PRONE if varied else _PRONE)
+    scale = rng.uniform(*_VARIED_SCALE) if varied else None
+    hu, inside, around_hu, step = _posed(patient, rng, own, show == "hard", prone, scale)
     mask = inside > 0.5
     at = shapes.around(mask, FINE_MM, step)
     full = mask & (ndimage.distance_transform_edt(mask, sampling=(step, FINE_MM, FINE_MM)) > 2.5)
@@ -86,7 +104,7 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False, show: s
     # hu at the skin is already mixed with air; what takes the air's place is added.
     picture = np.where(share > 0, hu, AIR_HU) + (1 - share) * (scenery - AIR_HU)
     labels[mask] = PATIENT
-    picture = _scanned(picture, rng)
+    picture = _scanned(picture, rng, _ANY_KERNEL if varied else _USUAL_KERNEL)
     if rng.random() < 0.25:
         radius = rng.uniform(105, 240)
         corner = np.hypot(at.x + rng.normal(0, 10), at.y + rng.normal(0, 15)) > radius
@@ -98,7 +116,7 @@ def scene(patient: Patient, rng: np.random.Generator, own: bool = False, show: s
 
 
 def _posed(
-    patient: Patient, rng: np.random.Generator, own: bool, hard: bool, prone: bool
+    patient: Patient, rng: np.random.Generator, own: bool, hard: bool, prone: bool, scale: float | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, float]:
     """Slices of the patient on the fine pixels, turned, scaled and moved: HU, share inside the skin, all around, step.
 
@@ -117,7 +135,7 @@ def _posed(
         index = np.clip(index - wanted, 0, len(patient.hu) - 1)
         hu, mask = patient.hu[index], patient.mask[index]
     angle = np.radians(rng.normal(0, 2 if own else 7))
-    scale = float(rng.uniform(0.88, 1.15))
+    scale = float(rng.uniform(0.88, 1.15)) if scale is None else scale
     columns, rows = np.flatnonzero(mask.any(axis=(0, 1))), np.flatnonzero(mask.any(axis=(0, 2)))
     middle = np.array([(rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2])
     turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -199,11 +217,11 @@ def _own_things(
     return np.maximum(around_hu, AIR_HU), labels
 
 
-def _scanned(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _scanned(picture: np.ndarray, rng: np.random.Generator, kernel: _Kernel) -> np.ndarray:
     """What the scanner makes of it: resolution, noise, offset."""
     picture = ndimage.gaussian_filter(picture, (0, *[rng.uniform(0, 1.4)] * 2))
-    if rng.random() < 0.15:
-        picture += rng.uniform(0.2, 0.6) * (picture - ndimage.gaussian_filter(picture, (0, 1, 1)))
+    if rng.random() < kernel.sharp:
+        picture += rng.uniform(0.2, kernel.most) * (picture - ndimage.gaussian_filter(picture, (0, 1, 1)))
     noise = rng.standard_normal(picture.shape).astype(np.float32)
     noise = ndimage.gaussian_filter(noise, (0, *[rng.uniform(0, 1.2)] * 2))
     picture += noise * (rng.uniform(0, 30) / noise.std())

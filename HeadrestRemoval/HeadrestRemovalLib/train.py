@@ -1,9 +1,10 @@
 """Training the compact network; ``python -m HeadrestRemovalLib.train --data DIR`` makes the shipped model.
 
-Scenes with exact truth are composed first and kept in the work folder, then the network is fitted to them in five
+Scenes with exact truth are composed first and kept in the work folder, then the network is fitted to them in six
 stages: to scenes of every kind, then also to more in which equipment touches the patient, to more in which it lies on
-the skin or hugs the patient, to more of these with heads, and to bodies of any form and material. A run that was killed
-goes on where it was. After each epoch ``pictures/`` shows what the network says about the same ten slices.
+the skin or hugs the patient, to more of these with heads, to bodies of any form and material, and to more of all that
+on patients of any size, many of whom lie on the front, by any kernel. A run that was killed goes on where it was. After
+each epoch ``pictures/`` shows what the network says about the same ten slices.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ STAGES = {
     "worn": Settings(scenes=1200, epochs=64, learning_rate=2.5e-3, patience=64),
     "heads": Settings(scenes=1400, epochs=56, learning_rate=2e-3, patience=56),
     "solids": Settings(scenes=2200, epochs=72, learning_rate=2e-3, patience=72),
+    "varied": Settings(scenes=3200, epochs=80, learning_rate=2e-3, patience=80),
 }
 """By the name of their folder in the work folder; each begins with the best weights of the one before."""
 

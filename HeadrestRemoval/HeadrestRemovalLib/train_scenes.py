@@ -37,6 +37,7 @@ _PARTS = (
     _Part(720, "worn", 0.4, 0.6),
     _Part(1200, "worn", 0.35, 0.8),
     _Part(1400, "solids", 0.35, 0.8),
+    _Part(2200, "varied", 0.4, 0.5),
 )
 NOT_OWN = frozenset({"ab01"})
 """Scans with parts of the patient so faint in a slice (a breast that just begins) that they look like a blanket."""
