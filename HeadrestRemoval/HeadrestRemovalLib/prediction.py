@@ -67,9 +67,10 @@ _LEAST_MM, _SURE = 8.0, 0.93
 """Pieces are thicker on average, since to the network a back's skin that is pressed flat looks like a thin plate; and
 they are equipment by that share to it: a thin child's nape was by less."""
 
-_PAD_ML, _BEFORE_SHARE, _EVEN_HU = 1.0, 0.7, 60.0
-"""Smaller and thinner ones are pads if at least that share of them lies right before what both call equipment, and if
-they are of one material: half of their HU lie within that range. Ears that touch a holder are of several."""
+_PAD_ML, _PAD_MM, _BEFORE_SHARE, _EVEN_HU = 1.0, 10.0, 0.7, 60.0
+"""Smaller ones are pads if they are thinner on average from front to back, at least that share of them lies right
+before what both call equipment, and they are of one material: half of their HU lie within that range. Ears that touch a
+holder, and flat skin beside one, are deeper or of several."""
 
 _FREE_SHARE = 0.3
 """Where the picture cuts the patient, so much of a piece's surface is free: flesh that is cut may look like a pad."""
@@ -381,8 +382,9 @@ def _sure_pieces(
         size = np.count_nonzero(one)
         solid = millilitres[number] > _PIECE_ML and np.mean(share[box][one]) > 255 * _SURE
         solid &= all(size * step[axis] > _LEAST_MM * one.any(axis=axis).sum() for axis in (1, 2))
-        spread = np.subtract(*np.percentile(hu[box][one], (75, 25)))
-        if not solid and (np.mean(before[box][one]) < _BEFORE_SHARE or spread > _EVEN_HU):
+        pad = size * step[1] < _PAD_MM * one.any(axis=1).sum() and np.mean(before[box][one]) > _BEFORE_SHARE
+        pad &= np.subtract(*np.percentile(hu[box][one], (75, 25))) < _EVEN_HU
+        if not (solid or pad):
             continue
         rim = ndimage.binary_dilation(one, iterations=_EDGE) & ~one
         beside = (patient[box] & ~pieces[box])[rim]
