@@ -52,9 +52,12 @@ where nothing lies right behind. Necks, ears and cheeks fall away at the sides."
 _STEEPEST = 2.0
 """Where the seam is seen near by, the slope of the skin may be that."""
 
-_DEEPEST_MM, _DEEPEST_SHARE, _DEEPEST_FREE_MM = 15.0, 0.6, 2.0
-"""A seam that seems to lie deeper than that beneath where the free skin goes on is the lung's edge or an air cell, and
-so is one deeper than that share of how far free skin is (but for so much), as pads don't dent it so."""
+_DEEPEST_MM = 15.0
+"""A seam that seems to lie deeper than that beneath where the free skin goes on is the lung's edge or an air cell."""
+
+_DENT_MM, _DENT_SHARE = 2.0, 0.6
+"""No pad dents skin by more than that share of how far free skin is, but for so much; a seam half of which lies deeper
+is the edge of something else."""
 
 _TRUST_MM, _TRUSTED, _TRUST_ROUNDS = 1.5, 0.3, 4
 """A seam that far from the plate counts half (Cauchy's weights, found in rounds); one of less weight is none."""
@@ -206,9 +209,10 @@ def _through_the_seam(
     None where the seam is seen too seldom or is uneven.
     """
     across = np.hypot(1, _slope(skin, back))
-    deepest = _DEEPEST_FREE_MM + _DEEPEST_SHARE * ndimage.distance_transform_edt(weight == 0, back.size)
-    known = np.isfinite(seen.height) & where & (seen.height > skin - np.minimum(deepest, _DEEPEST_MM) * across)
-    if np.count_nonzero(known) < _LEAST_SEEN:
+    depth = (skin - seen.height) / across
+    known = np.isfinite(seen.height) & where & (depth < _DEEPEST_MM)
+    dent = _DENT_MM + _DENT_SHARE * ndimage.distance_transform_edt(weight == 0, back.size)
+    if np.count_nonzero(known) < _LEAST_SEEN or np.mean((depth > dent)[known]) > 0.5:
         return None
     height = np.where(known, seen.height - _FILM_SHARE * step_mm, back.height)
     maybe_free = back.there & where & ~back.firm & ~known & (weight == 0)

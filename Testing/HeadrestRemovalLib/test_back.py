@@ -60,3 +60,13 @@ def test_the_columns_are_all_voxels_of_some_samples():
     assert not own[:, 60:].any()
     assert bare[:, :55].all()
     assert not bare[:, 55:].any()
+
+
+def test_blurred_columns_hold_less_noise_and_the_same_mean():
+    labels, hu = scan(1.0)
+    hu = hu + 30 * np.random.default_rng(0).standard_normal(hu.shape)
+    window = (slice(1, 5), slice(5, 25))
+    sharp, blurred = (back.columns(labels, labels, hu, (1, 2, 2), window, blur)[0] for blur in ((0, 0), (1.0, 0.5)))
+    inner = (slice(None), slice(10, 40), slice(3, -3))
+    assert abs((blurred - sharp)[inner].mean()) < 1
+    assert blurred[inner].std() < 0.6 * sharp[inner].std()

@@ -203,3 +203,26 @@ def test_equipment_is_above_who_lies_on_the_front(head, monkeypatch):
             assert rows[0].mean() < rows[1].mean()
             return
     pytest.fail("no scene with a headrest or table")
+
+
+def test_varied_scenes_show_patients_of_any_size_on_either_side_by_any_kernel(head, monkeypatch):
+    scales, front, kernels = [], [], set()
+    posed, scanned = compose._posed, compose._scanned
+
+    def watched_pose(patient, rng, own, hard, prone, scale):
+        scales.append(scale)
+        front.append(prone)
+        return posed(patient, rng, own, hard, prone, scale)
+
+    def watched_scan(picture, rng, kernel):
+        kernels.add(kernel.most)
+        return scanned(picture, rng, kernel)
+
+    monkeypatch.setattr(compose, "_posed", watched_pose)
+    monkeypatch.setattr(compose, "_scanned", watched_scan)
+    words = [compose.scene(head, np.random.default_rng(seed), show="varied").kind for seed in range(16)]
+    assert min(scales) < 0.95
+    assert max(scales) > 1.15
+    assert kernels == {1.8}
+    assert {"contact", "solids"} <= {word.split()[1] for word in words}
+    assert 2 <= sum(front) <= 8

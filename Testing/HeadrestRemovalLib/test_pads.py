@@ -9,6 +9,7 @@ from CTVolumeLib import dicom
 from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, pads
 from HeadrestRemovalLib.evaluation_equipment import Scene
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, PATIENT, TABLE
+from scipy import ndimage
 
 STEP = (4.0, 2.0, 2.0)
 FACTORS = (1, 1, 1)
@@ -68,6 +69,28 @@ def test_a_small_bump_stays_where_a_gap_is_behind_it(pad_hu, free):
     before = labels.copy()
     pads.take(labels, hu, STEP, FACTORS)
     assert np.array_equal(labels, before) if free else np.mean(labels[pad] == HEADREST) > 0.8
+
+
+@pytest.mark.parametrize(("weight", "noise"), [(1.2, 0.0), (0.0, 80.0)])
+def test_a_pad_goes_in_sharp_and_in_noisy_scans(weight, noise):
+    """A sharp kernel makes the edges of plastic as dense as bone, and noise one material look like several."""
+    hu, labels, pad = back_with_a_pad(130.0)
+    patient = (labels == PATIENT) & ~pad & (hu > -300)
+    hu = hu + weight * (hu - ndimage.gaussian_filter(hu.astype(float), (0, 1, 1)))
+    hu = hu + noise * np.random.default_rng(1).standard_normal(hu.shape)
+    pads.take(labels, hu.astype(np.int16), STEP, FACTORS)
+    assert np.mean(labels[pad] == HEADREST) > 0.85
+    assert np.count_nonzero(labels[patient] != PATIENT) * np.prod(STEP) / 1000 < 0.5
+
+
+def test_no_seam_lies_deep_beneath_a_narrow_pad():
+    """A dark layer within the flesh was followed beneath what is pressed on it."""
+    hu, labels, pad = back_with_a_pad(30.0, halves=(5, 10), thick=24.0)
+    depth = 60 - np.hypot((np.arange(90)[:, None] - 35) * STEP[1], (np.arange(100) - 50) * STEP[2])
+    hu[:, (depth > 8) & (depth < 10)] = -400
+    patient = (labels == PATIENT) & ~pad & (hu > -300)
+    pads.take(labels, hu, STEP, FACTORS)
+    assert np.count_nonzero(labels[patient] != PATIENT) * np.prod(STEP) / 1000 < 0.5
 
 
 def test_of_a_pad_fainter_than_fat_nothing_denser_goes():

@@ -223,6 +223,37 @@ def test_both_leaves_skin_that_is_pressed_flat(columns, goes):
     assert (result.labels[flat] == HEADREST).mean() > 0.9 if goes else (result.labels[flat] == PATIENT).all()
 
 
+@pytest.mark.parametrize(("even", "goes"), [(True, True), (False, False)])
+def test_both_takes_a_thin_pad_before_a_holder_but_no_ear(even, goes):
+    """An ear that lies on a holder is of skin, fat and gristle."""
+    volume, truth = scene(8.0)
+    pad = np.zeros(truth.shape, bool)
+    pad[3:11, 122:134, 62:79] = True
+    pad &= truth == BACKGROUND
+    truth[pad] = HEADREST
+    material = 60 if even else np.where(np.arange(140) % 10 < 5, -120, 100)
+    volume = volume.with_array(np.where(pad, material, volume.array).astype(np.int16))
+    given = np.where(pad, np.uint8(PATIENT), truth)
+    result = prediction.label(volume, EquipmentResult(given), model=model_of(volume, truth))
+    taken = np.mean(result.labels[pad] == HEADREST)
+    assert taken > 0.8 if goes else taken == 0
+    assert lost_ml(result.labels, truth) < 0.5
+
+
+def test_both_leaves_a_large_piece_of_which_the_network_is_not_sure():
+    """The nape of a thin child was such a piece."""
+    volume, truth = scene()
+
+    def unsure(shares: np.ndarray) -> None:
+        part = 0.1 * shares[..., HEADREST]
+        shares[..., HEADREST] -= part
+        shares[..., PATIENT] += part
+
+    given = np.where(truth == HEADREST, np.uint8(PATIENT), truth)
+    result = prediction.label(volume, EquipmentResult(given), model=model_of(volume, truth, unsure))
+    assert np.array_equal(result.labels, given)
+
+
 def test_both_leaves_an_arm_that_the_picture_cuts():
     """To the network it looks like a holder."""
     volume, truth = scene(3.0)
