@@ -38,7 +38,7 @@ SKIN_HU = -500
 _FOLDERS = (Path(__file__).parent.parent / "Resources" / "Models", Path(__file__).parent / "Models")
 _CUT, _FAINT_CUT = 0.78, 0.7
 """Share of equipment in what is not air, above which a voxel goes to the equipment: as dense as skin, and fainter."""
-_DARK_HU, _DARK_CUT = -100, 0.85
+_DARK_HU, _DARK_CUT = -100, 0.9
 """What is fainter than fat but no foam takes more: where a pad touches, the voxels darker than both are the skin's."""
 _FULL, _SOME = 0.5, 0.03
 _HARD_HU = -900
