@@ -39,9 +39,10 @@ _LIMITS = (
     " beside or in front of the patient, stay. No real scan with a dense pad pressed to the skin was at hand, and in"
     " composed cases the seam is partly due to how they are composed.",
     "- Thick pads as dense as tissue (gel rings, horseshoes, cushions of water) are found by the network, in scans of"
-    " heads alone, from 10 mL and a mean thickness of 8 mm on, since ears that touch a holder, hips, and skin that is"
-    " pressed flat look alike to it. Next to the skin some of such a pad stays. What is dense and lies on the face, as"
-    " a pack of ice, stays for the most part.",
+    " heads alone, from 10 mL and a mean thickness of 8 mm on; thinner ones of one material that lie before a holder"
+    " from 1 mL on. Ears that touch a holder, hips, and skin that is pressed flat look alike to it, so that smaller"
+    " pieces stay. Next to the skin some of such a pad stays. What is dense and lies on the face, as a pack of ice,"
+    " stays for the most part.",
     "- Sheets over the skin of the head, as masks and straps, are found where a gap shows beneath them over some 100"
     " cm2, and followed from there as far as they are fainter than skin. Straps that lie on without a gap are"
     " found where both their edges go half-way round the head, by HU or by the step of the outline, and taken up to"
@@ -53,11 +54,9 @@ _LIMITS = (
     "- Slices thinner than 3 mm are taken together, up to 3 mm, to find patient and equipment; surfaces are then found"
     " in each slice. All real scans that were looked at have slices of 2 mm or more; thinner ones were tried on"
     " phantoms.",
-    "- All scans at hand have pixels of 2 mm or more; scanners mostly make smaller ones. 174 of the cases above, of 65"
-    " people, were drawn anew on pixels of 1 mm, real people interpolated: clustering meets both bars in 97 of 119 with"
-    " heads, and in all of 55 with bodies, tilt, cuts or the face down. Where no film of air shows between a pad and"
-    " skin, 15 % of one as dense as fat stays, or up to 3 mL of skin go; straps leave up to 3.4 %, masks and cushions"
-    " of beads up to 2.0 %.",
+    "- All scans at hand have pixels of 2 mm or more; what is said above of fine pixels rests on real people whose"
+    " scans were interpolated, and on phantoms. Where no film of air shows between a pad and skin, a pad as dense as"
+    " fat stays in part, and of skin that is as dense as the pad some mL may go; `touching` is said then.",
     "- Sharp kernels darken the fat between skin and skull as much as a gap; where no mask is worn this is told from"
     " one. Behind ears that touch a mask or a holder 10 mL may go then.",
     "- Scans whose values were cut off to a window are taken if it ends at -500 HU or below: what is fainter than its"
