@@ -229,7 +229,7 @@ def _usable(methods: Sequence[str]) -> list[str]:
     show_default=True,
     type=click.Choice(evaluation_cases.GROUPS),
     help="Those that rules were set with, those of people on whom"
-    " none was (without the network), or supports of other kinds.",
+    " none was (without the network), supports of other kinds, or heads on fine pixels.",
 )
 @click.option("--document/--no-document", default=True, help="Write Docs/Headrest.md and its picture.")
 def main(
