@@ -55,6 +55,10 @@ _BENEATH_MM = 5.0
 """A film is thinner than that."""
 
 
+_BARE_MM, _BONE_HU = 1.5, 500
+"""No bone lies right beneath skin; what is dark before bone is the shadow that a sharp kernel gives it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Seam:
     """Where a pad ends towards the skin.
@@ -105,6 +109,7 @@ def find(value: np.ndarray, own: np.ndarray, step_mm: float, pad: np.ndarray, de
     film = columns[k, i, end[k, i]]
     solid = beneath > np.where(film > limit, tissue, np.maximum(limit, film + _FILM_HU))[:, None]
     seen[k, i] = (solid[:, :-1] & solid[:, 1:]).any(axis=1)  # not so where it is the lung
+    seen[k, i] &= ~(beneath[:, : max(1, round(_BARE_MM / step_mm))] > _BONE_HU).any(axis=1)
     beside = ndimage.uniform_filter(seen.astype(float), 3) > 1.5 / 9
     seen[k, i] &= beside[k, i] | (film < _FAT_HU - _ALONE_NOISES * noise) | (film > limit)
     return Seam(np.where(seen, (columns.shape[-1] - 0.5 - end) * step_mm, np.nan), middle, spread, tissue)

@@ -90,6 +90,11 @@ def test_the_edge_of_the_lung_is_no_seam():
     assert np.isnan(found(value, own).height).all()
 
 
+def test_the_shadow_of_bone_is_no_seam():
+    """A sharp kernel darkens the fat of the scalp right behind the skull: 55 mL of scalp were taken for a pad."""
+    assert np.isnan(found(*columns(-110.0, skin_hu=900.0)).height).all()
+
+
 def test_what_lies_too_deep_is_no_seam():
     assert np.isnan(found(*columns(), deepest_mm=8.0).height).all()
 
