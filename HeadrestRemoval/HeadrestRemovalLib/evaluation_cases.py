@@ -58,6 +58,7 @@ FINE_MM, FINE = 1.0, ", 1 mm"
 """Pixels of the cases that are drawn anew as fine as scanners make them, and what the names of their classes end with.
 """
 
+_IN_SLICE = np.ones((1, 3, 3), bool)
 _SKIN_HU = -350
 _FINEST_MM = 3.1
 _MARGIN_MM = 75.0
@@ -357,9 +358,12 @@ def _phantom_case(seed: int, kind: str, number: int, pixel: float | None = None)
 
 def _by_kernel(maker: Callable[[], Case], kernel: str, seed: int) -> Case:
     case = maker()
+    rim = case.rim
+    if kernel == "soft":  # it blurs the edge over more pixels
+        rim = ndimage.binary_dilation(rim | (case.truth > draw.PATIENT), _IN_SLICE, 2) & (case.truth == draw.BACKGROUND)
     return replace(
         case, name=f"{case.name}{FINE}, {kernel}", kind=f"{case.kind}{FINE}",
-        volume=kernels.by(case.volume, kernel, seed),
+        volume=kernels.by(case.volume, kernel, seed), rim=rim,
     )  # fmt: skip
 
 

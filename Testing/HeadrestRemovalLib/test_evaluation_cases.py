@@ -96,6 +96,8 @@ def test_each_class_is_drawn_on_fine_pixels_by_every_kernel_in_turn():
     assert case.volume.spacing[:2] == (1.0, 1.0)
     assert case.name.endswith(", 1 mm, soft")
     assert case.kind.endswith(evaluation_cases.FINE)
+    beside = ndimage.binary_dilation(case.truth > PATIENT, np.ones((1, 3, 3), bool), 2)
+    assert case.rim[beside & (case.truth == BACKGROUND)].all(), "the edge is blurred over more pixels"
 
 
 def test_kernels_sharpen_smooth_and_add_noise_and_leave_the_mean():
