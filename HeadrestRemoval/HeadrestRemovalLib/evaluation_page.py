@@ -289,62 +289,55 @@ def _methods(rows: Sequence[Row]) -> list[str]:
 
 def _fine(rows: Sequence[Row]) -> list[str]:
     """The heads once more, on pixels as fine as scanners make them."""
-    if not rows:
-        return []
     rows = [replace(row, kind=row.kind.removesuffix(FINE)) for row in rows]
-    methods = _methods(rows)
-    lines = [*_summary(rows, methods), *_by_kind(rows, methods), *_bars(rows, methods), *_failures(rows, methods)]
-    return [
-        "## Fine pixels",
-        "",
+    return _group(
+        rows,
+        "Fine pixels",
         "The scans at hand have pixels of 2 mm or more; scanners mostly make smaller ones. The heads of the cases above"
         f" were drawn anew on pixels of about 1 mm, the real ones interpolated: {len({row.case for row in rows})} cases"
         f" of {len({row.person for row in rows})} people. No film of air shows in the seams then. In each class the"
         " cases are by turns as drawn, sharpened, smoothed and noisy (`evaluation_kernels.py`). Rules of clustering"
         " were set with these cases in view.",
-        "",
-        *(f"#{line}" if line.startswith("## ") else line for line in lines),
-    ]
+    )
 
 
 def _fresh(rows: Sequence[Row]) -> list[str]:
     """The same of people on whom no rule was ever set."""
-    if not rows:
-        return []
     people = {row.person for row in rows}
-    methods = _methods(rows)
-    lines = [*_summary(rows, methods), *_by_kind(rows, methods), *_bars(rows, methods), *_failures(rows, methods)]
-    return [
-        "## People on whom nothing was set",
-        "",
+    return _group(
+        rows,
+        "People on whom nothing was set",
         "The rules of clustering were set with the cases above in view, so that their figures flatter it. These"
         f" {len({row.case for row in rows})} cases of {len(people)} other people"
         f" ({len([name for name in people if name.startswith('phantom')])} of them phantoms) were measured once the"
         " rules stood. They are made in the same way, so that they say nothing of equipment of other kinds. The network"
         " was trained on the heads among them, so that it is not measured here.",
-        "",
-        *(f"#{line}" if line.startswith("## ") else line for line in lines),
-    ]
+    )
 
 
 def _supports(rows: Sequence[Row]) -> list[str]:
     """Equipment of other kinds than those that rules and network were made with."""
+    return _group(
+        rows,
+        "Supports of other kinds",
+        "Gel rings, horseshoes, cushions of water, towels and the like (`evaluation_supports.py`) in"
+        f" {len({row.case for row in rows})} cases of {len({row.person for row in rows})} of the people above. The"
+        " network was trained on none of these people, but on rings, rolls and lumps of any form and material. How much"
+        " it may change of what clustering found was set with these shapes in view, on other people; the rules of"
+        " clustering were not, but for those that keep skulls and ears beside bags of sand, which were set on these"
+        " very cases.",
+        dice=False,
+    )
+
+
+def _group(rows: Sequence[Row], title: str, text: str, dice: bool = True) -> list[str]:
+    """A section with the tables of some of the cases, one level down; nothing without rows."""
     if not rows:
         return []
-    people = {row.person for row in rows}
     methods = _methods(rows)
-    lines = [*_summary(rows, methods), *_by_kind(rows, methods), *_failures(rows, methods)]
-    return [
-        "## Supports of other kinds",
-        "",
-        "Gel rings, horseshoes, cushions of water, towels and the like (`evaluation_supports.py`) in"
-        f" {len({row.case for row in rows})} cases of {len(people)} of the people above. The network was trained on"
-        " none of these people, but on rings, rolls and lumps of any form and material. How much it may change of what"
-        " clustering found was set with these shapes in view, on other people; the rules of clustering were not, but"
-        " for those that keep skulls and ears beside bags of sand, which were set on these very cases.",
-        "",
-        *(f"#{line}" if line.startswith("## ") else line for line in lines),
-    ]
+    bars = _bars(rows, methods) if dice else []
+    lines = [*_summary(rows, methods), *_by_kind(rows, methods), *bars, *_failures(rows, methods)]
+    return [f"## {title}", "", text, "", *(f"#{line}" if line.startswith("## ") else line for line in lines)]
 
 
 def _real(seen: dict[str, dict[str, Any]], scans: dict[str, dict[str, str]]) -> list[str]:

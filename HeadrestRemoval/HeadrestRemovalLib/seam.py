@@ -54,7 +54,6 @@ _START_MM = 5.0
 _BENEATH_MM = 5.0
 """A film is thinner than that."""
 
-
 _BARE_MM, _BONE_HU = 1.5, 500
 """No bone lies right beneath skin; what is dark before bone is the shadow that a sharp kernel gives it."""
 

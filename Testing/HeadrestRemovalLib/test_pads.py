@@ -144,7 +144,7 @@ def test_beside_a_pad_beneath_the_back_no_edge_of_a_lung_is_its_seam():
 def test_what_is_of_several_materials_is_no_pad():
     hu, labels, pad = back_with_a_pad()
     k, _, i = np.nonzero(pad)
-    hu[pad] = np.array([-100, 60, 250])[(k // 4 + i // 6) % 3]
+    hu[pad] = np.array([-100, 60, 300])[(k // 4 + i // 6) % 3]
     before = labels.copy()
     pads.take(labels, hu, STEP, FACTORS)
     assert np.array_equal(labels, before)
