@@ -228,12 +228,15 @@ def ear_pads(scene: Scene) -> None:
 
 def straps(scene: Scene) -> None:
     """Straps over forehead and chin, from the headrest over the skin."""
-    left, right, _, back, low, high = scene.head_box()
     for share, width in ((0.8, 14.0), (0.28, 9.0)):
-        z = low + share * (high - low)
-        where = np.maximum(np.abs(scene.z - z) - width, scene.y - back + 12)
-        where = np.maximum(where, np.abs(scene.x - (left + right) / 2) - (right - left) / 2 - 6)
-        scene.shell(-1.0, 3.0, STRAP_HU, OTHER, where)
+        scene.shell(-1.0, 3.0, STRAP_HU, OTHER, strap_place(scene, share, width))
+
+
+def strap_place(scene: Scene, share: float, width: float) -> np.ndarray:
+    """(k, j, i) mm, negative where a strap lies round the front: so high up the head, from 0 to 1, and half so wide."""
+    left, right, _, back, low, high = scene.head_box()
+    where = np.maximum(np.abs(scene.z - low - share * (high - low)) - width, scene.y - back + 12)
+    return np.maximum(where, np.abs(scene.x - (left + right) / 2) - (right - left) / 2 - 6)
 
 
 def mask_frame(scene: Scene) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy import ndimage
 
-from .evaluation_equipment import FOAM_HU, METAL_HU, PLASTIC_HU, Scene, headrest
+from .evaluation_equipment import FOAM_HU, METAL_HU, PLASTIC_HU, STRAP_HU, Scene, headrest, strap_place
 from .labels import HEADREST, OTHER, TABLE
 
 GEL_HU, SOFT_GEL_HU, WATER_HU = 60.0, -30.0, 15.0
 SAND_HU, SILICONE_HU, ICE_PACK_HU = 900.0, 160.0, -20.0
 _SOFT_FOAM_HU, _COVER_HU, _TOWEL_HU, _BLOCK_HU, _NEOPRENE_HU = -940.0, -600.0, -780.0, -700.0, -450.0
-_BAG_HU = -200.0
+_BAG_HU, _STRAP_FOAM_HU = -200.0, -500.0
+_DENT_MM = 1.5
+"""So deep straps lie within the outline of a head whose hollows are closed."""
 
 
 def gel_ring(scene: Scene) -> None:
@@ -131,6 +134,14 @@ def silicone_wedge(scene: Scene) -> None:
     _plate(scene, back + 15, 4, PLASTIC_HU, HEADREST, 30)
 
 
+def thick_straps(scene: Scene) -> None:
+    """A padded strap over the forehead and one of foam over the chin, 5 mm thick; they bridge what is hollow."""
+    headrest(scene, "cradle", 3.0)
+    bridged = ndimage.distance_transform_edt(scene.away() <= 0, scene.step) - _DENT_MM
+    for share, width, hu in ((0.8, 16.0, STRAP_HU), (0.28, 11.0, _STRAP_FOAM_HU)):
+        scene.shell(-_DENT_MM, 5.0, hu, OTHER, np.maximum(strap_place(scene, share, width), bridged))
+
+
 KINDS: dict[str, Callable[[Scene], None]] = {
     "gel ring": gel_ring,
     "horseshoe of gel": horseshoe,
@@ -144,6 +155,7 @@ KINDS: dict[str, Callable[[Scene], None]] = {
     "sandbags": sandbags,
     "ice pack": ice_pack,
     "wedge of silicone": silicone_wedge,
+    "thick straps": thick_straps,
 }
 
 

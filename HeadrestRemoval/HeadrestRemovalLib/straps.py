@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from .grid import Factors, Step
-from .labels import OTHER, PATIENT
+from .labels import HEADREST, OTHER, PATIENT
 from .rays import Rays, from_air, voxels_near
 from .shapes import reached
 
@@ -79,13 +79,26 @@ _FAINT_HU = -100
 """What is denser is skin."""
 
 _ALIKE_HU = 180
-"""Likewise what is denser by this than half of the strap in the slice, at whose edge it is blurred."""
+"""Likewise what is denser by this than most of the strap in the slice, at whose edge it is blurred."""
+
+_MOST = 75
+"""Most: so much of it in percent; half may be its blurred outer edge."""
+
+_OVERSHOT_HU = 130
+"""Before what is a strap lies nothing but the strap, as dense as this where a sharp kernel overshoots at its face."""
 
 _THICK_MM = 3.1
 """No voxel is taken whose middle lies deeper, or farther from air in its slice: most straps are no thicker."""
 
-_SOFT_HU, _SOFT_FROM_AIR_MM = -300, 4.0
-"""What is fainter is no skin that lies beneath a strap, up to so far from air in any direction: a strap and a voxel."""
+_SOFT_HU, _CORNER_MM = -300, 0.9
+"""What is fainter is no skin that lies beneath a strap, so much farther from air in any direction than it is thick."""
+
+_DIP_HU, _FEW_RAYS = 60, 50
+"""Where HU falls by more beneath a strap, or in fewer places, it doesn't tell how thick the strap is."""
+
+_SOONEST, _THICKER_MM, _BLURRED_MM = 25, 3.6, 0.8
+"""Where tissue begins later than so many mm in all but this share of the rays, in percent, a strap is thicker: as that,
+and a part that is blurred."""
 
 _OUTSIDE_MM, _AIR_HU = (3.0, 12.0), -850
 """From there to there outside a strap is air; hair and what stands off it are denser."""
@@ -130,34 +143,51 @@ def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Fa
     """
     for strap in find(rays, step, step[0] * factors[0]):
         own = rays.of(strap.rays)
-        own = own.of(_free(hu, own, step))
+        own = own.of(_free(labels, hu, own, step))
         if not len(own.begin):
             continue
+        thick_mm = _thick(own)
         near = voxels_near(labels, own, step, factors)
         kind, depth = labels[near.box], near.depth - own.begin[near.ray]
-        deepest = np.maximum(depth, from_air(labels, hu, near, step, _THICK_MM))
+        deepest = np.maximum(depth, from_air(labels, hu, near, step, thick_mm))
         value = hu[near.box][near.where]
         own_place = (depth > -_BEFORE_MM) & strap.holds(near.place * step)
-        found = own_place & (deepest < _THICK_MM) & near.beside & (value < _FAINT_HU)
+        found = own_place & (deepest < thick_mm) & near.beside & (value < _FAINT_HU)
         if not found.any():
             continue
         k = near.where[0]
-        usual = ndimage.median(value[found], k[found], np.arange(len(kind)))
+        usual = ndimage.labeled_comprehension(value[found], k[found], np.arange(len(kind)), _usual, float, np.nan)
         found &= value < usual[k] + _ALIKE_HU
+        reach = np.zeros(len(own.begin))
+        np.maximum.at(reach, near.ray[found], deepest[found])
+        found |= own_place & near.beside & (deepest < reach[near.ray] - step[1] / 2) & (value < usual[k] + _OVERSHOT_HU)
         # In corners of voxels, and where it slants, a strap is farther from the air in its slice than it is thick.
-        bare = from_air(labels, hu, near, step, _SOFT_FROM_AIR_MM, in_slice=False) < _SOFT_FROM_AIR_MM
-        found |= own_place & bare & (depth < _THICK_MM) & (value < _SOFT_HU)
+        soft_mm = thick_mm + _CORNER_MM
+        bare = from_air(labels, hu, near, step, soft_mm, in_slice=False) < soft_mm
+        found |= own_place & bare & (depth < thick_mm) & (value < _SOFT_HU)
         free, soft = kind != PATIENT, np.zeros(kind.shape, bool)
         soft[near.where] = found
         kind[reached(free, free | soft) & (kind == PATIENT)] = OTHER
 
 
-def _free(hu: np.ndarray, rays: Rays, step: Step) -> np.ndarray:
-    """(n,) bool: rays that come through air; others start beneath hair or a strap that stands off it."""
+def _usual(some: np.ndarray) -> float:
+    return float(np.percentile(some, _MOST))
+
+
+def _thick(rays: Rays) -> float:
+    """Mm no voxel of a strap, on which these rays start, lies deeper than."""
+    layer = rays.layer[rays.dip <= _DIP_HU]
+    soonest = float(np.percentile(layer, _SOONEST)) if len(layer) >= _FEW_RAYS else 0.0
+    return soonest + _BLURRED_MM if soonest > _THICKER_MM else _THICK_MM
+
+
+def _free(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step) -> np.ndarray:
+    """(n,) bool: rays that come through air or a holder; others start beneath hair or a strap that stands off it."""
     out = rays.begin[:, None] - np.arange(*_OUTSIDE_MM)
     place = np.rint(rays.start[:, :, None] + (rays.inward / step)[:, :, None] * out[:, None, :]).astype(int)
     place = np.clip(place, 0, np.array(hu.shape)[:, None] - 1)
-    return (hu[place[:, 0], place[:, 1], place[:, 2]] < _AIR_HU).all(axis=1)
+    at = place[:, 0], place[:, 1], place[:, 2]
+    return ((hu[at] < _AIR_HU) | (labels[at] == HEADREST)).all(axis=1)
 
 
 def find(rays: Rays, step: Step, row_mm: float) -> list[Strap]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from HeadrestRemovalLib import evaluation, evaluation_cases, rays, straps
-from HeadrestRemovalLib.labels import OTHER, PATIENT
+from HeadrestRemovalLib.labels import HEADREST, OTHER, PATIENT
+from scipy import ndimage
 
 STEP = (3.0, 1.5, 1.5)
 FACTORS = (1, 1, 1)
@@ -64,6 +65,33 @@ def test_a_strap_goes_and_the_skin_stays(slant):
     take(hu, labels)
     assert np.mean(labels[strap] == OTHER) > 0.85
     assert np.count_nonzero(labels[body] != PATIENT) * np.prod(STEP) / 1000 < 0.7
+
+
+@pytest.mark.parametrize("strap_hu", [-200.0, -500.0])
+def test_a_thick_strap_goes(strap_hu):
+    hu, labels, strap = scan(band(60.0, 14.0), strap_hu, thick=5.0)
+    body = (labels == PATIENT) & ~strap & (hu > -300)
+    take(hu, labels)
+    assert np.mean(labels[strap] == OTHER) > 0.8
+    assert np.count_nonzero(labels[body] != PATIENT) * np.prod(STEP) / 1000 < 0.7
+
+
+def test_the_face_of_a_strap_goes_that_a_sharp_kernel_makes_as_dense_as_skin():
+    hu, labels, strap = scan(band(60.0, 12.0), thick=3.0)
+    blurred = ndimage.gaussian_filter(hu.astype(float), (0, 1, 1))
+    hu = np.clip(hu + 0.8 * (hu - blurred), -1024, 3071).astype(np.int16)
+    face = strap & (hu > straps._FAINT_HU) & (skin() > 1)
+    assert face.sum() > 500
+    take(hu, labels)
+    assert np.mean(labels[face] == OTHER) > 0.4  # a noisy one is as dense as skin for good
+
+
+def test_a_strap_between_head_and_holder_goes():
+    hu, labels, strap = scan(band(60.0, 12.0))
+    holder = (skin() > 8) & (skin() < 12) & (Y > 0)
+    hu[holder], labels[holder] = 60, HEADREST
+    take(hu, labels)
+    assert np.mean(labels[strap & (Y > 10)] == OTHER) > 0.75
 
 
 def test_two_straps_go_and_the_skin_between_them_stays():
