@@ -78,6 +78,9 @@ _FREE_SHARE = 0.3
 _BONE_HU, _ON_BONE = 300, 0.1
 """A pad lies on skin. What lies on so much bone is a face, which looks like a pad where it lies in foam."""
 
+_DOUBTFUL_ML = 3.0
+"""Larger ones that are left to the patient are told of."""
+
 _CRUMB_ML = 0.4
 _STUCK_ML, _JOINED, _TISSUE_HU = 40.0, 0.1, -250
 """What is smaller, as dense as tissue, joined to nothing so dense but the patient, and to him by so many voxels of its
@@ -149,8 +152,11 @@ def label(
         _without_crumbs(target, voxel_ml)
         return EquipmentResult(labels, "network", contact_cm2(volume, labels), warnings_of(volume, labels, cut=False))
     cut = any(code == TRUNCATED for code, _ in first.warnings)
-    _merge(target, given, ratio, axial, cells, cut)
+    kept_ml = _merge(target, given, ratio, axial, cells, cut)
     warnings = warnings_of(volume, labels, cut)
+    if kept_ml:
+        text = f"About {kept_ml:.0f} mL look like equipment to the network alone; they were kept as patient."
+        warnings += ((UNCERTAIN, text),)
     warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
     return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings)
 
@@ -307,7 +313,7 @@ def _give_back_stuck(labels: np.ndarray, hu: np.ndarray, voxel_ml: float) -> Non
 
 def _merge(
     labels: np.ndarray, given: np.ndarray, ratio: np.ndarray, axial: CTVolume, cells: Cells, cut: bool
-) -> None:  # fmt: skip
+) -> float:  # fmt: skip
     """What clustering found, and the dense pieces that it took for the patient and the network surely does not.
 
     Nothing goes the other way: the plates of masks, which clustering finds, look like bone to the network.
@@ -319,25 +325,29 @@ def _merge(
         axial: the scan.
         cells: of the scan.
         cut: whether the picture cuts the patient.
+
+    Returns:
+        Millilitres that are equipment to the network and were left to the patient all the same.
     """
     if labels.max() <= PATIENT:
         labels[...] = given
-        return
+        return 0.0
     box = bounding_box(labels > PATIENT, margin_mm=_EDGE)
     ours, theirs, hu = labels[box], given[box], axial.array[box]
     more = (ours > PATIENT) & (theirs == PATIENT)
     dense = more & (hu > _TISSUE_HU)
     before = _right_before(dense, (ours > PATIENT) & (theirs > PATIENT))
     edge = _near_edge(cells, labels.shape)[box[1:]]
-    sure = _sure_pieces(dense, before, ratio[box], hu, theirs == PATIENT, edge, voxel_step(cells), cut)
+    sure, kept_ml = _sure_pieces(dense, before, ratio[box], hu, theirs == PATIENT, edge, voxel_step(cells), cut)
     if not sure.any():
         labels[...] = given
-        return
+        return kept_ml
     pieces = ndimage.binary_dilation(sure, ALL_AROUND, iterations=_EDGE) & more
     kinds = ours[pieces]
     labels[...] = given
     ours[pieces] = kinds
     _up_to_the_skin(labels, axial, ratio, cells)
+    return kept_ml
 
 
 def _right_before(mask: np.ndarray, behind: np.ndarray) -> np.ndarray:
@@ -357,7 +367,7 @@ def _sure_pieces(
     edge: np.ndarray,
     step: Step,
     cut: bool,
-) -> np.ndarray:
+) -> tuple[np.ndarray, float]:
     """The components of a mask that are solids or pads on the patient's skin and do not reach the picture's edge.
 
     Args:
@@ -369,9 +379,13 @@ def _sure_pieces(
         edge: (j, i) bool: what is near to the edge of the picture.
         step: mm along k, j, i.
         cut: whether the picture cuts the patient.
+
+    Returns:
+        (k, j, i) bool; millilitres of the other components, but for crumbs and those at the edge.
     """
     parts, count = numbered(pieces, ALL_AROUND)
     millilitres = np.bincount(parts.ravel(), minlength=count + 1) * np.prod(step) / 1000
+    millilitres[0] = 0
     millilitres[np.unique(parts[:, edge])] = 0
     sure = np.zeros(count + 1, bool)
     for number, inner in enumerate(ndimage.find_objects(parts), start=1):
@@ -390,7 +404,7 @@ def _sure_pieces(
         beside = (patient[box] & ~pieces[box])[rim]
         on_bone = np.mean(hu[box][rim][beside] > _BONE_HU) if beside.any() else 0.0
         sure[number] = on_bone < _ON_BONE and not (cut and 1 - np.mean(beside) < _FREE_SHARE)
-    return sure[parts]
+    return sure[parts], float(millilitres[~sure & (millilitres > _DOUBTFUL_ML)].sum())
 
 
 def _near_edge(cells: Cells, shape: tuple[int, ...]) -> np.ndarray:

@@ -11,7 +11,7 @@ from CTVolumeLib.errors import CTError
 from CTVolumeLib.volume import CTVolume
 from HeadrestRemovalLib import cluster, netgrid, prediction
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
-from HeadrestRemovalLib.results import EquipmentResult
+from HeadrestRemovalLib.results import UNCERTAIN, EquipmentResult
 from support_headrests import axis_orders, back
 
 SPACING = (1.5, 1.5, 3.0)
@@ -257,10 +257,19 @@ def test_both_leaves_a_large_piece_of_which_the_network_is_not_sure():
 @pytest.mark.slow
 @pytest.mark.realct
 def test_both_leaves_the_nape_of_a_thin_child(ct_data):
-    """To the network 58 mL of it are equipment, by a share of .88."""
+    """To the network 58 mL of it are equipment, by a share of .88; that is said."""
     volume = dicom.read(ct_data / "vol" / "hn299.nii.gz")
     first = cluster.label(volume)
-    assert np.array_equal(prediction.label(volume, first).labels, first.labels)
+    result = prediction.label(volume, first)
+    assert np.array_equal(result.labels, first.labels)
+    (doubt,) = [text for code, text in result.warnings if code == UNCERTAIN]
+    assert "About 58 mL" in doubt
+
+
+def test_both_says_nothing_where_clustering_and_network_agree():
+    volume, truth = scene(3.0)
+    result = prediction.label(volume, EquipmentResult(truth), model=model_of(volume, truth))
+    assert UNCERTAIN not in [code for code, _ in result.warnings]
 
 
 def test_both_leaves_an_arm_that_the_picture_cuts():
