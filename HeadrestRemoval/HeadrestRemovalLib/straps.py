@@ -96,7 +96,7 @@ _SOFT_HU, _CORNER_MM = -300, 0.9
 _DIP_HU, _FEW_RAYS = 60, 50
 """Where HU falls by more beneath a strap, or in fewer places, it doesn't tell how thick the strap is."""
 
-_SOONEST, _THICKER_MM, _BLURRED_MM = 25, 3.6, 0.8
+_SOONEST, _THICKER_MM, _BLURRED_MM = 25, 3.5, 1.1
 """Where tissue begins later than so many mm in all but this share of the rays, in percent, a strap is thicker: as that,
 and a part that is blurred."""
 
