@@ -155,7 +155,10 @@ def label(
     kept_ml = _merge(target, given, ratio, axial, cells, cut)
     warnings = warnings_of(volume, labels, cut)
     if kept_ml:
-        text = f"About {kept_ml:.0f} mL look like equipment to the network alone; they were kept as patient."
+        text = (
+            f"About {kept_ml:.0f} mL look like equipment to the network alone and were kept as patient; the method"
+            " Neural network shows where."
+        )
         warnings += ((UNCERTAIN, text),)
     warnings += tuple(one for one in first.warnings if one[0] == UNCERTAIN and one not in warnings)
     return EquipmentResult(labels, "both", contact_cm2(volume, labels), warnings)
