@@ -47,9 +47,9 @@ _LIMITS = (
     " cm2, and followed from there as far as they are fainter than skin. Straps that lie on without a gap are"
     " found where both their edges go half-way round the head, by HU or by the step of the outline, and taken up to"
     " 3 mm deep, or as deep as most of a strap shows to be; of straps of 5 mm up to a tenth stays. One whose upper edge"
-    " lies beyond the scan, and one as dense as skin, stay. Below the head sheets and boards are taken off only where they are thin, evenly fainter than fat, or"
-    " stand off the skin, or where cloth of -800 to -450 HU is seen clear of it; a thin blanket that lies on the skin"
-    " all over stays.",
+    " lies beyond the scan, and one as dense as skin, stay. Below the head sheets and boards are taken off only where"
+    " they are thin, evenly fainter than fat, or stand off the skin, or where cloth of -800 to -450 HU is seen clear"
+    " of it; a thin blanket that lies on the skin all over stays.",
     "- Before a hard holder hair stays as it is where nothing is near. Against a cushion it stays 3 mm deep, since foam"
     " is as faint; where a head with hair lies deep in a cushion of beads, a few percent of the cushion stay as hair.",
     "- Slices thinner than 3 mm are taken together, up to 3 mm, to find patient and equipment; surfaces are then found"
