@@ -85,10 +85,10 @@ _MOST = 75
 """Most: so much of it in percent; half may be its blurred outer edge."""
 
 _OVERSHOT_HU = 130
-"""Before what is a strap lies nothing but the strap, as dense as this where a sharp kernel overshoots at its face."""
+"""What lies before a strap is the strap, denser than most of it by up to this where a sharp kernel overshoots."""
 
 _THICK_MM = 3.1
-"""No voxel is taken whose middle lies deeper, or farther from air in its slice: most straps are no thicker."""
+"""No voxel is taken whose middle lies deeper, or farther from air in its slice, unless a strap shows to be thicker."""
 
 _SOFT_HU, _CORNER_MM = -300, 0.9
 """What is fainter is no skin that lies beneath a strap, so much farther from air in any direction than it is thick."""
@@ -97,8 +97,8 @@ _DIP_HU, _FEW_RAYS = 60, 50
 """Where HU falls by more beneath a strap, or in fewer places, it doesn't tell how thick the strap is."""
 
 _SOONEST, _THICKER_MM, _BLURRED_MM = 25, 3.5, 1.1
-"""Where tissue begins later than so many mm in all but this share of the rays, in percent, a strap is thicker: as that,
-and a part that is blurred."""
+"""A strap is thicker where tissue begins later than so many mm in all but that share of its rays, in percent: by the
+mm that these tell, and a part that is blurred."""
 
 _OUTSIDE_MM, _AIR_HU = (3.0, 12.0), -850
 """From there to there outside a strap is air; hair and what stands off it are denser."""
@@ -160,7 +160,8 @@ def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Fa
         found &= value < usual[k] + _ALIKE_HU
         reach = np.zeros(len(own.begin))
         np.maximum.at(reach, near.ray[found], deepest[found])
-        found |= own_place & near.beside & (deepest < reach[near.ray] - step[1] / 2) & (value < usual[k] + _OVERSHOT_HU)
+        before = own_place & near.beside & (deepest < reach[near.ray] - step[1] / 2)
+        found |= before & (value < usual[k] + _OVERSHOT_HU)
         # In corners of voxels, and where it slants, a strap is farther from the air in its slice than it is thick.
         soft_mm = thick_mm + _CORNER_MM
         bare = from_air(labels, hu, near, step, soft_mm, in_slice=False) < soft_mm
@@ -171,11 +172,12 @@ def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Fa
 
 
 def _usual(some: np.ndarray) -> float:
+    """HU of most of a strap, given those of what was found of it in a slice."""
     return float(np.percentile(some, _MOST))
 
 
 def _thick(rays: Rays) -> float:
-    """Mm no voxel of a strap, on which these rays start, lies deeper than."""
+    """Mm that no voxel of a strap lies deeper than; the rays are those that start on it."""
     layer = rays.layer[rays.dip <= _DIP_HU]
     soonest = float(np.percentile(layer, _SOONEST)) if len(layer) >= _FEW_RAYS else 0.0
     return soonest + _BLURRED_MM if soonest > _THICKER_MM else _THICK_MM
