@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from CTVolumeLib import volumefile
 from CTVolumeLib.volume import CTVolume
-from HeadrestRemovalLib import cluster, evaluation_cases
+from HeadrestRemovalLib import cluster, evaluation_cases, evaluation_patients
 from HeadrestRemovalLib.evaluation_cases import Case
 from HeadrestRemovalLib.evaluation_equipment import Patient
 from HeadrestRemovalLib.labels import PATIENT
@@ -22,7 +22,7 @@ SPACING = (2.0, 2.0, 4.0)
 @functools.cache
 def head(seed: int = 900, **parameters: object) -> Patient:
     """A phantom's head in air; shared, so don't write to it."""
-    return evaluation_cases.phantom_head(seed, **{"spacing": SPACING} | parameters)
+    return evaluation_patients.phantom_head(seed, **{"spacing": SPACING} | parameters)
 
 
 def removed_ml(scan: Path, above_hu: float, below_hu: float = np.inf) -> float:
@@ -41,7 +41,7 @@ def case(kind: str, number: int = 0, seed: int = 900, **parameters: object) -> C
 @functools.cache
 def body_case(kind: str, seed: int = 950, **parameters: object) -> Case:
     """Equipment of a class of ``evaluation_cases.BODY_KINDS`` about a phantom's trunk; shared."""
-    patient = evaluation_cases.phantom_body(seed, **{"spacing": (3.0, 3.0, 6.0)} | parameters)
+    patient = evaluation_patients.phantom_body(seed, **{"spacing": (3.0, 3.0, 6.0)} | parameters)
     return evaluation_cases.make(patient, kind, 0, seed)
 
 

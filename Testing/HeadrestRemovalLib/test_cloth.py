@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from HeadrestRemovalLib import cloth, evaluation, evaluation_cases
+from HeadrestRemovalLib import cloth, evaluation, evaluation_cases, evaluation_patients
 from HeadrestRemovalLib.body import Body
 from HeadrestRemovalLib.labels import OTHER, TABLE
 from support_trunk import cells_from
@@ -86,7 +86,7 @@ def test_the_lung_beneath_a_blanket_stays():
 
 @pytest.mark.slow
 def test_the_blanket_of_a_phantom_goes():
-    case = evaluation_cases.make(evaluation_cases.phantom_body(953), "cables and blanket", 4, 953)
+    case = evaluation_cases.make(evaluation_patients.phantom_body(953), "cables and blanket", 4, 953)
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.left_seen_percent < 1  # 3.4 where its blurred sides stay
     assert row.lost_ml < 0.1
@@ -95,7 +95,8 @@ def test_the_blanket_of_a_phantom_goes():
 @pytest.mark.slow
 def test_on_fine_pixels_skin_keeps_its_outermost_voxels_beneath_a_blanket():
     """Cells that blanket and skin share went as a whole, 37 mL of skin."""
-    case = evaluation_cases.make(evaluation_cases.phantom_body(953, spacing=(1.0, 1.0, 5.0)), "cables and blanket", 0)
+    patient = evaluation_patients.phantom_body(953, spacing=(1.0, 1.0, 5.0))
+    case = evaluation_cases.make(patient, "cables and blanket", 0)
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.lost_ml < 0.5
     assert row.left_seen_percent < 1

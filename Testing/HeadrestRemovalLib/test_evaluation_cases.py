@@ -7,7 +7,7 @@ import collections
 import numpy as np
 import pytest
 import support_headrests
-from HeadrestRemovalLib import evaluation_cases, evaluation_kernels, evaluation_supports, split
+from HeadrestRemovalLib import evaluation_cases, evaluation_kernels, evaluation_patients, evaluation_supports, split
 from HeadrestRemovalLib.contact import contact_cm2
 from HeadrestRemovalLib.evaluation_equipment import Scene
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, OTHER, PATIENT, TABLE
@@ -151,7 +151,7 @@ def test_a_scene_measures_the_head_it_draws_about():
 @pytest.mark.realct
 @pytest.mark.slow
 def test_real_heads_end_at_the_skin(ct_data):
-    patient = evaluation_cases.real_head(ct_data, "hn12")
+    patient = evaluation_patients.real_head(ct_data, "hn12")
     assert (patient.volume.array[~patient.mask] < -200).mean() > 0.99
     assert np.median(patient.volume.array[patient.mask]) > -200
     assert patient.head.stop - patient.head.start > 10

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import support_headrests
-from HeadrestRemovalLib import evaluation, evaluation_cases, faint
+from HeadrestRemovalLib import evaluation, evaluation_cases, evaluation_patients, faint
 from HeadrestRemovalLib.body import Body
 from support_trunk import cells_from
 
@@ -43,7 +43,7 @@ def test_foam_beside_real_necks_goes(ct_data, name, least_ml):
 @pytest.mark.slow
 def test_short_hair_on_fine_pixels_stays():
     """Hair of 4 mm was just too thin to be seen as hair, so that all of it went with the holder, 150 mL."""
-    case = evaluation_cases.make(evaluation_cases.phantom_head(802, spacing=(1.0, 1.0, 3.0)), "gap 2 mm", 2)
+    case = evaluation_cases.make(evaluation_patients.phantom_head(802, spacing=(1.0, 1.0, 3.0)), "gap 2 mm", 2)
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.lost_all_ml < 30
     assert row.left_seen_percent < 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import support_headrests
 from CTVolumeLib import dicom
-from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, pads
+from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, evaluation_patients, pads
 from HeadrestRemovalLib.evaluation_equipment import Scene
 from HeadrestRemovalLib.labels import BACKGROUND, HEADREST, PATIENT, TABLE
 from scipy import ndimage
@@ -125,7 +125,7 @@ def test_of_large_parts_that_hung_on_it_those_that_are_thin_go():
 
 
 def test_beside_a_pad_beneath_the_back_no_edge_of_a_lung_is_its_seam():
-    patient = evaluation_cases.phantom_body(2050)
+    patient = evaluation_patients.phantom_body(2050)
     scene = Scene(patient)
     evaluation_cases.BODY_KINDS["table, contact"](scene, 0)
     z = np.percentile(scene.z, 30)
@@ -289,7 +289,7 @@ def test_a_head_pressed_on_its_holder(kind, number, seed, left):
 @pytest.mark.slow
 def test_a_head_on_fine_pixels_keeps_its_skull_and_brain():
     """The whole back of the head seemed to touch the holder, so that the skin was thought to run through the brain."""
-    patient = evaluation_cases.phantom_head(907, spacing=(1.0, 1.0, 2.0))
+    patient = evaluation_patients.phantom_head(907, spacing=(1.0, 1.0, 2.0))
     case = evaluation_cases.make(patient, "gap 3 mm", 0)
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.lost_ml < 0.5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import support_headrests
 from CTVolumeLib.volume import CTVolume
-from HeadrestRemovalLib import cluster, evaluation_cases, posts
+from HeadrestRemovalLib import cluster, evaluation_cases, evaluation_patients, posts
 from HeadrestRemovalLib.labels import PATIENT
 from scipy import ndimage
 from support_trunk import cells_from
@@ -74,7 +74,7 @@ def test_a_bone_that_bags_of_sand_touch_stays():
 
 
 def test_ears_that_bags_of_sand_press_on_stay_for_the_most_part():
-    case = evaluation_cases.make(evaluation_cases.phantom_head(909), "sandbags")
+    case = evaluation_cases.make(evaluation_patients.phantom_head(909), "sandbags")
     labels = cluster.label(case.volume).labels
     voxel_ml = np.prod(case.volume.spacing) / 1000
     tissue = (case.truth == PATIENT) & (case.volume.array > -300)

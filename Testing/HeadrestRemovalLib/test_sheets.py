@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, rays, sheets
+from HeadrestRemovalLib import cluster, evaluation, evaluation_cases, evaluation_patients, rays, sheets
 from HeadrestRemovalLib.labels import OTHER, PATIENT
 from scipy import ndimage
 
@@ -148,7 +148,7 @@ def test_a_sheet_is_evened_out_and_its_end_left():
 @pytest.mark.slow
 @pytest.mark.parametrize("spacing", [(2.0, 2.0, 3.0), (1.0, 1.0, 2.0)])
 def test_a_mask_on_a_head_with_ears_and_nose(spacing):
-    case = evaluation_cases.make(evaluation_cases.phantom_head(911, spacing=spacing), "mask and frame")
+    case = evaluation_cases.make(evaluation_patients.phantom_head(911, spacing=spacing), "mask and frame")
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.left_seen_percent < 2
     assert row.lost_percent < 0.1
@@ -158,7 +158,7 @@ def test_a_mask_on_a_head_with_ears_and_nose(spacing):
 @pytest.mark.realct
 def test_a_mask_goes_where_voxels_are_as_wide_as_it_is_thick(ct_data):
     """3.1 % stayed where no gap shows between coarse voxels."""
-    case = evaluation_cases.make(evaluation_cases.real_head(ct_data, "hn124"), "mask and frame")
+    case = evaluation_cases.make(evaluation_patients.real_head(ct_data, "hn124"), "mask and frame")
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.left_seen_percent < 1.2
     assert row.lost_ml < 0.5
@@ -166,14 +166,14 @@ def test_a_mask_goes_where_voxels_are_as_wide_as_it_is_thick(ct_data):
 
 @pytest.mark.slow
 def test_no_ear_or_nose_is_taken_for_a_mask():
-    case = evaluation_cases.make(evaluation_cases.phantom_head(911), "no equipment")
+    case = evaluation_cases.make(evaluation_patients.phantom_head(911), "no equipment")
     assert (cluster.label(case.volume).labels <= PATIENT).all()
 
 
 @pytest.mark.slow
 def test_fat_of_the_scalp_that_a_sharp_kernel_darkens_is_no_gap():
     """Between the bright edges of skin and skull it is as dark as what lies beneath a mask: 108 mL of scalp went."""
-    case = evaluation_cases.make(evaluation_cases.phantom_head(902), "gap 2 mm", 0)
+    case = evaluation_cases.make(evaluation_patients.phantom_head(902), "gap 2 mm", 0)
     hu = case.volume.array.astype(np.float32)
     sharp = np.clip(hu + 1.9 * (hu - ndimage.gaussian_filter(hu, (0, 1, 1))), -1024, 3071).astype(np.int16)
     labels = cluster.label(case.volume.with_array(sharp)).labels

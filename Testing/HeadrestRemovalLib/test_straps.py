@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from HeadrestRemovalLib import evaluation, evaluation_cases, rays, straps
+from HeadrestRemovalLib import evaluation, evaluation_cases, evaluation_patients, rays, straps
 from HeadrestRemovalLib.labels import HEADREST, OTHER, PATIENT
 from scipy import ndimage
 
@@ -165,7 +165,7 @@ def test_a_strap_follows_its_slant_and_ends():
 
 @pytest.mark.slow
 def test_straps_of_a_phantom_go():
-    case = evaluation_cases.make(evaluation_cases.phantom_head(903), "straps", 4, 903)
+    case = evaluation_cases.make(evaluation_patients.phantom_head(903), "straps", 4, 903)
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.left_seen_percent < 8  # 12.5 where straps without a gap stay
     assert row.lost_ml < 0.5
@@ -175,7 +175,7 @@ def test_straps_of_a_phantom_go():
 @pytest.mark.realct
 def test_straps_go_where_they_are_thicker_in_a_slice(ct_data):
     """In corners of coarse voxels; 1.7 % stayed where all of a strap had to be near air in its slice."""
-    case = evaluation_cases.make(evaluation_cases.real_head(ct_data, "hn124"), "straps", 0)
+    case = evaluation_cases.make(evaluation_patients.real_head(ct_data, "hn124"), "straps", 0)
     row = evaluation.run(case, evaluation.CLUSTERING)
     assert row.left_seen_percent < 1.2
     assert row.lost_ml < 0.2
