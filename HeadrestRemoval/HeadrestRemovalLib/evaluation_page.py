@@ -325,8 +325,8 @@ def _supports(rows: Sequence[Row]) -> list[str]:
         f" {len({row.case for row in rows})} cases of {len({row.person for row in rows})} of the people above. The"
         " network was trained on none of these people, but on rings, rolls and lumps of any form and material. How much"
         " it may change of what clustering found was set with these shapes in view, on other people; the rules of"
-        " clustering were not, but for those that keep skulls and ears beside bags of sand, which were set on these"
-        " very cases.",
+        " clustering were not, but for those that keep skulls and ears beside bags of sand and, in part, for how thick"
+        " straps are, which were set on these very cases.",
         dice=False,
     )
 
