@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -81,8 +82,8 @@ _FAINT_HU = -100
 _ALIKE_HU = 180
 """Likewise what is denser by this than most of the strap in the slice, at whose edge it is blurred."""
 
-_MOST = 75
-"""Most: so much of it in percent; half may be its blurred outer edge."""
+_MOST, _MOST_OF_THICK = 50, 75
+"""Most: so much of it in percent. Of a thick one half may be its blurred outer edge; of a thin one all is blurred."""
 
 _OVERSHOT_HU = 130
 """What lies before a strap is the strap, denser than most of it by up to this where a sharp kernel overshoots."""
@@ -156,7 +157,8 @@ def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Fa
         if not found.any():
             continue
         k = near.where[0]
-        usual = ndimage.labeled_comprehension(value[found], k[found], np.arange(len(kind)), _usual, float, np.nan)
+        most = partial(np.percentile, q=_MOST if thick_mm == _THICK_MM else _MOST_OF_THICK)
+        usual = ndimage.labeled_comprehension(value[found], k[found], np.arange(len(kind)), most, float, np.nan)
         found &= value < usual[k] + _ALIKE_HU
         reach = np.zeros(len(own.begin))
         np.maximum.at(reach, near.ray[found], deepest[found])
@@ -169,11 +171,6 @@ def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Fa
         free, soft = kind != PATIENT, np.zeros(kind.shape, bool)
         soft[near.where] = found
         kind[reached(free, free | soft) & (kind == PATIENT)] = OTHER
-
-
-def _usual(some: np.ndarray) -> float:
-    """HU of most of a strap, given those of what was found of it in a slice."""
-    return float(np.percentile(some, _MOST))
 
 
 def _thick(rays: Rays) -> float:
