@@ -85,7 +85,7 @@ _ALIKE_HU = 180
 _MOST, _MOST_OF_THICK = 50, 75
 """Most: so much of it in percent. Of a thick one half may be its blurred outer edge; of a thin one all is blurred."""
 
-_OVERSHOT_HU = 130
+_OVERSHOT_HU = 170
 """What lies before a strap is the strap, denser than most of it by up to this where a sharp kernel overshoots."""
 
 _THICK_MM = 3.1
