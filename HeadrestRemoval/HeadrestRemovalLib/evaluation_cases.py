@@ -58,8 +58,6 @@ FINE_MM, FINE = 1.0, ", 1 mm"
 """Pixels of the cases that are drawn anew as fine as scanners make them, and what the names of their classes end with.
 """
 
-_IN_SLICE = np.ones((1, 3, 3), bool)
-
 _ARMS_DOWN = {"arms": "down", "coverage": (0.2, 0.45), "field_mm": 560.0}
 
 CONTACT = {"contact 10 cm2": 10.0, "contact 30 cm2": 30.0, "contact 60 cm2": 60.0}
@@ -285,7 +283,8 @@ def _by_kernel(maker: Callable[[], Case], kernel: str, seed: int) -> Case:
     case = maker()
     rim = case.rim
     if kernel == "soft":  # it blurs the edge over more pixels
-        rim = ndimage.binary_dilation(rim | (case.truth > draw.PATIENT), _IN_SLICE, 2) & (case.truth == draw.BACKGROUND)
+        rim = ndimage.binary_dilation(rim | (case.truth > draw.PATIENT), patients.SQUARE, 2)
+        rim &= case.truth == draw.BACKGROUND
     return replace(
         case, name=f"{case.name}{FINE}, {kernel}", kind=f"{case.kind}{FINE}",
         volume=kernels.by(case.volume, kernel, seed), rim=rim,
@@ -344,7 +343,7 @@ def _phantom_with_its_own(shape: str, seed: int) -> Case:
     ).astype(np.uint8)
     patients.fill(truth)
     equipment = truth > draw.PATIENT
-    rim = ndimage.binary_dilation(equipment, np.ones((1, 3, 3), bool)) & (truth == draw.BACKGROUND)
+    rim = ndimage.binary_dilation(equipment, patients.SQUARE) & (truth == draw.BACKGROUND)
     name = f"phantom {seed}"
     return Case(f"{name}, {shape}", "phantom's own headrests", "phantom", name, made.volume, truth, rim)
 

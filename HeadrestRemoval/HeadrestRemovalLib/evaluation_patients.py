@@ -17,6 +17,9 @@ from scipy import ndimage
 from .evaluation_equipment import Patient, closed
 from .labels import PATIENT
 
+SQUARE = np.ones((1, 3, 3), bool)
+"""The eight neighbours in a slice."""
+
 _SKIN_HU = -350
 _FINEST_MM = 3.1
 _MARGIN_MM = 75.0
@@ -108,7 +111,7 @@ def _from_phantom(made: phantom.Phantom, name: str) -> Patient:
     hu = made.volume.array.astype(np.float32)
     # at the skin a voxel's HU tells the share that the patient takes; hair is thin itself
     share = np.clip((hu + 1000) / 950, 0, 1)
-    near = ndimage.binary_dilation(mask, np.ones((1, 3, 3), bool)) & ~mask
+    near = ndimage.binary_dilation(mask, SQUARE) & ~mask
     cover = np.where(mask, 1.0, np.where(near, share, 0.0)).astype(np.float32)
     return Patient(name, name, made.volume, mask, cover)
 
@@ -116,10 +119,10 @@ def _from_phantom(made: phantom.Phantom, name: str) -> Patient:
 def _outline(hu: np.ndarray) -> np.ndarray:
     """The body within its skin: the largest solid part, and what its slices enclose."""
     solid = hu > _SKIN_HU
-    core, _ = ndimage.label(ndimage.binary_opening(solid, np.ones((1, 3, 3), bool)))
+    core, _ = ndimage.label(ndimage.binary_opening(solid, SQUARE))
     sizes = np.bincount(core.ravel())
     sizes[0] = 0
-    body = ndimage.binary_dilation(core == int(sizes.argmax()), np.ones((1, 3, 3), bool)) & solid
+    body = ndimage.binary_dilation(core == int(sizes.argmax()), SQUARE) & solid
     for plane in body:
         plane[...] = ndimage.binary_fill_holes(plane)
     return body
@@ -149,7 +152,7 @@ def _finer(volume: CTVolume, mask: np.ndarray, name: str, pixel: float | None = 
         hu, soft = ndimage.zoom(hu, **zoom), ndimage.zoom(soft, **zoom)
     # the skin blurred over about a pixel
     cover = np.clip((soft - 0.5) * 2 * factor + 0.5, 0, 1).astype(np.float32)
-    cover[ndimage.binary_fill_holes(cover >= 1, np.ones((1, 3, 3), bool))] = 1
+    cover[ndimage.binary_fill_holes(cover >= 1, SQUARE)] = 1
     array = np.clip(np.rint(cover * hu + (1 - cover) * -1000), -1024, 3071).astype(np.int16)
     origin = tuple(
         float(o + axis * size)

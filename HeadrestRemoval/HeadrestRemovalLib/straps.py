@@ -157,7 +157,7 @@ def take(labels: np.ndarray, hu: np.ndarray, rays: Rays, step: Step, factors: Fa
         if not found.any():
             continue
         k = near.where[0]
-        most = partial(np.percentile, q=_MOST if thick_mm == _THICK_MM else _MOST_OF_THICK)
+        most = partial(np.percentile, q=_MOST_OF_THICK if thick_mm > _THICK_MM else _MOST)
         usual = ndimage.labeled_comprehension(value[found], k[found], np.arange(len(kind)), most, float, np.nan)
         found &= value < usual[k] + _ALIKE_HU
         reach = np.zeros(len(own.begin))

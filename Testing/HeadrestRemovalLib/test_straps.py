@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from HeadrestRemovalLib import evaluation, evaluation_cases, evaluation_patients, rays, straps
+from CTVolumeLib.volume import CTVolume
+from HeadrestRemovalLib import evaluation, evaluation_cases, evaluation_kernels, evaluation_patients, rays, straps
 from HeadrestRemovalLib.labels import HEADREST, OTHER, PATIENT
-from scipy import ndimage
 
 STEP = (3.0, 1.5, 1.5)
 FACTORS = (1, 1, 1)
@@ -78,8 +78,7 @@ def test_a_thick_strap_goes(strap_hu):
 
 def test_the_face_of_a_strap_goes_that_a_sharp_kernel_makes_as_dense_as_skin():
     hu, labels, strap = scan(band(60.0, 12.0), thick=3.0)
-    blurred = ndimage.gaussian_filter(hu.astype(float), (0, 1, 1))
-    hu = np.clip(hu + 0.8 * (hu - blurred), -1024, 3071).astype(np.int16)
+    hu = evaluation_kernels.by(CTVolume(hu, STEP[::-1]), "sharp").array
     face = strap & (hu > straps._FAINT_HU) & (skin() > 1)
     assert face.sum() > 500
     take(hu, labels)
